@@ -1,0 +1,36 @@
+"""Hashes whose bytes are fixed for ever: request bodies, audit leaves, API keys, artifacts, shards."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no blanks, non-ASCII kept."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def body_sha(body: Mapping[str, Any]) -> bytes:
+    """The hash that tells a repeated transaction from another one under the same id."""
+    return sha256(canonical_json(body).encode())
+
+
+def audit_leaf(fields: Iterable[str]) -> bytes:
+    """SHA-256(0x00 || length-prefixed fields): no two different field lists share a leaf's input (RFC 6962 leaf prefix)."""
+    digest = hashlib.sha256(b"\x00")
+    for field in fields:
+        data = field.encode()
+        digest.update(len(data).to_bytes(4, "big"))
+        digest.update(data)
+    return digest.digest()
+
+
+def shard_of(customer_id: str, shards: int) -> int:
+    """One customer's payments always meet on one shard, so they are scored in order."""
+    return zlib.crc32(customer_id.encode()) % shards

@@ -1,0 +1,35 @@
+"""Amounts: decimals at the edge, integers in minor units inside (floats break equality)."""
+
+from decimal import Decimal
+from typing import Final
+
+_EXPONENTS: Final = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+_EXPONENT_OF: Final = {code: digits for digits, codes in _EXPONENTS.items() for code in codes.split()}
+
+MAX_MINOR: Final = 10**15
+"""Largest amount taken, in minor units; sums of a month of them stay exact in a float64 (< 2**53)."""
+
+
+def exponent_of(currency: str) -> int:
+    """Decimal digits of an ISO 4217 currency: 2 unless the standard says otherwise."""
+    return _EXPONENT_OF.get(currency, 2)
+
+
+def to_minor(amount: Decimal, currency: str) -> int:
+    """Minor units of `amount`. Raises ValueError when it has more digits than the currency or is out of range."""
+    scaled = amount.scaleb(exponent_of(currency))
+    minor = int(scaled)
+    if scaled != minor:
+        raise ValueError(f"{currency} has {exponent_of(currency)} decimal digits")
+    if not 0 <= minor <= MAX_MINOR:
+        raise ValueError("the amount must be between 0 and 10^15 minor units")
+    return minor
+
+
+def to_major(minor: int, currency: str) -> Decimal:
+    """The decimal amount of `minor` units."""
+    return Decimal(minor).scaleb(-exponent_of(currency))

@@ -1,0 +1,74 @@
+"""One frozen tree, read once at the edge and handed down as the small part needed."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting of Ronda: environment variables with the prefix `RONDA_`.
+
+    The three URLs may be empty: the launcher then starts that server itself and fills the URL in for its children.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RONDA_", frozen=True, extra="ignore")
+
+    database_url: SecretStr = SecretStr("")
+    """`postgresql://user:password@host:port/database`"""
+    redis_url: SecretStr = SecretStr("")
+    """`redis://host:port/0`, `rediss://` or `unix:///path`: features, doorbells and rate limits."""
+    bus_url: SecretStr = SecretStr("")
+    """`amqp://` or `amqps://` = RabbitMQ; `redis://`, `rediss://` or `unix://` = Redis Streams."""
+
+    data_dir: Path = Path(".ronda")
+    """Embedded servers, model artifacts and logs live here."""
+    artifacts_url: str = ""
+    """Where model artifacts are kept; empty = `<data_dir>/artifacts`."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    public_url: str = ""
+    """The address people type, e.g. `https://ronda.example.org`; empty = `http://<host>:<port>`. https turns on Secure cookies."""
+
+    database_role: str = "ronda_app"
+    """The PostgreSQL role every process but `migrate` takes on: it cannot change or delete audit events."""
+    database_pool: int = Field(default=8, ge=1)
+
+    shards: int = Field(default=4, ge=1, le=64)
+    score_batch_max: int = Field(default=256, ge=1, le=2048)
+    """Most transactions scored together."""
+    ingest_linger_ms: float = Field(default=3.0, ge=0, le=100)
+    """How long the first request of a micro-batch waits for company."""
+    ingest_batch_max: int = Field(default=512, ge=1, le=5000)
+
+    publish_timeout_s: float = Field(default=5.0, gt=0)
+    redis_timeout_s: float = Field(default=2.0, gt=0)
+    claim_lease_minutes: int = Field(default=15, ge=1)
+    session_idle_minutes: int = Field(default=60, ge=1)
+    session_absolute_hours: int = Field(default=12, ge=1)
+    four_eyes: bool = True
+    """A model is promoted by another person than the one who asked for its training."""
+    retrain_after_labels: int = Field(default=0, ge=0)
+    """Ask for a retraining after that many new labels; 0 = only when a person or the schedule asks."""
+    retrain_every_hours: int = Field(default=0, ge=0)
+
+    log_level: str = "INFO"
+    log_json: bool = False
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def base_url(self) -> str:
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.base_url.startswith("https://")
+
+
+def load_settings() -> Settings:
+    return Settings()

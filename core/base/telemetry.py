@@ -1,0 +1,52 @@
+"""Logs to stderr as key=value or JSON lines; metrics in the Prometheus registry."""
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+TRANSACTIONS_ACCEPTED = Counter("ronda_transactions_accepted", "Transactions accepted for the first time", ["source"])
+DECISIONS = Counter("ronda_decisions", "Decisions committed", ["outcome"])
+DECISION_SECONDS = Histogram(
+    "ronda_decision_seconds",
+    "From acceptance to committed decision",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30),
+)
+OUTBOX_UNSENT = Gauge("ronda_outbox_unsent", "Outbox rows the broker has not confirmed")
+
+
+def configure_logs(level: str, json_lines: bool, process: str) -> None:
+    """One format for our own lines and the libraries'. Values are escaped, so one event stays one line."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    end: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if json_lines else structlog.processors.LogfmtRenderer(
+            key_order=["timestamp", "level", "event"], bool_as_flag=False
+        )
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            end,
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("aiormq", "aio_pika", "httpx", "httpx2", "httpcore", "asyncio", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(process=process)

@@ -1,0 +1,124 @@
+"""Every enum of the product, stored by value. docs/terms.md explains the words; a test holds the two together."""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What Ronda tells the source to do with a payment, mildest first."""
+
+    APPROVE = "approve"
+    REVIEW = "review"
+    DECLINE = "decline"
+
+
+class Label(StrEnum):
+    """What a payment turned out to be."""
+
+    FRAUD = "fraud"
+    LEGITIMATE = "legitimate"
+    UNSURE = "unsure"
+
+
+class LabelSource(StrEnum):
+    """Who says so. Later in this list outweighs earlier when two disagree."""
+
+    IMPORT = "import"
+    ANALYST = "analyst"
+    CUSTOMER = "customer"
+    CHARGEBACK = "chargeback"
+
+
+class EntityKind(StrEnum):
+    """The things a payment names whose history is kept."""
+
+    CUSTOMER = "customer"
+    CARD = "card"
+    MERCHANT = "merchant"
+    DEVICE = "device"
+    IP = "ip"
+
+
+class AlertStatus(StrEnum):
+    OPEN = "open"
+    CLAIMED = "claimed"
+    CLOSED = "closed"
+
+
+class FeaturesStatus(StrEnum):
+    """Whether a decision saw its features. A degraded decision is never a silent approval."""
+
+    COMPLETE = "complete"
+    DEGRADED = "degraded"
+
+
+class ModelStage(StrEnum):
+    """A registered model's place in its life."""
+
+    CHALLENGER = "challenger"
+    CHAMPION = "champion"
+    RETIRED = "retired"
+    REFUSED = "refused"
+
+
+class RunStatus(StrEnum):
+    """A training run's state."""
+
+    REQUESTED = "requested"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Role(StrEnum):
+    """What a person may do, least first; each role may do all that the ones before it may."""
+
+    VIEWER = "viewer"
+    ANALYST = "analyst"
+    LEAD = "lead"
+    ADMIN = "admin"
+
+
+class ActorType(StrEnum):
+    """Who acted: the audit trail names one for every event."""
+
+    USER = "user"
+    API_KEY = "api_key"
+    SYSTEM = "system"
+
+
+class Result(StrEnum):
+    """How an audited act ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class Action(StrEnum):
+    """Every act the audit trail knows."""
+
+    TRANSACTIONS_ACCEPT = "transactions.accept"
+    TRANSACTION_CONFLICT = "transaction.conflict"
+    DECISION_MAKE = "decision.make"
+    DECISIONS_EXPORT = "decisions.export"
+    ALERT_OPEN = "alert.open"
+    ALERT_VIEW = "alert.view"
+    ALERT_CLAIM = "alert.claim"
+    ALERT_RELEASE = "alert.release"
+    ALERT_CLOSE = "alert.close"
+    NOTE_ADD = "note.add"
+    LABEL_RECORD = "label.record"
+    MODEL_TRAIN_REQUEST = "model.train_request"
+    MODEL_REGISTER = "model.register"
+    MODEL_PROMOTE = "model.promote"
+    MODEL_LOAD = "model.load"
+    POLICY_PUBLISH = "policy.publish"
+    SIGN_IN = "session.sign_in"
+    SIGN_OUT = "session.sign_out"
+    ACCESS_DENY = "access.deny"
+    USER_ADD = "user.add"
+    KEY_ADD = "key.add"
+    KEY_REVOKE = "key.revoke"
+    SOURCE_ADD = "source.add"
+    DEAD_LETTER_STORE = "dead_letter.store"
+    FEATURES_REBUILD = "features.rebuild"
+    HISTORY_IMPORT = "history.import"

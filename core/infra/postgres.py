@@ -1,0 +1,73 @@
+"""PostgreSQL: the unit of work, and the only place that commits."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from core.base.errors import Unavailable
+
+AfterCommit = Callable[[], Awaitable[None]]
+
+
+@dataclass
+class UnitOfWork:
+    """One transaction: state, audit events and outbox rows share it. Stores and acts take it as first argument."""
+
+    session: AsyncSession
+    after_commit: list[AfterCommit] = field(default_factory=list)
+    """Doorbells, rung once the commit holds. They are hints: a failure is the bell's own to swallow."""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    engine: AsyncEngine
+
+    @asynccontextmanager
+    async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
+        """Commits when the block ends well, rolls back otherwise. Raises Unavailable when the server is away."""
+        try:
+            async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
+                work = UnitOfWork(session)
+                yield work
+                await session.commit()
+        except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+            raise Unavailable("PostgreSQL does not answer", server="postgres") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise Unavailable("PostgreSQL closed the connection", server="postgres") from error
+            raise
+        for ring in work.after_commit:
+            await ring()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[UnitOfWork]:
+        """A read-only transaction: writing in it is refused by the server."""
+        async with self.unit_of_work() as work:
+            await work.session.connection(execution_options={"postgresql_readonly": True})
+            yield work
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def connect_postgres(url: str, *, role: str | None, pool: int, application: str) -> Postgres:
+    """`role`: taken on by every connection at its start, so that a process holds no more rights than it needs."""
+    settings = {"application_name": f"ronda-{application}", "idle_in_transaction_session_timeout": "10000"}
+    if role:
+        settings["role"] = role
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(
+        parsed,
+        pool_size=pool,
+        max_overflow=2,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={"server_settings": settings, "timeout": 5, "command_timeout": 60},
+    )
+    return Postgres(engine)

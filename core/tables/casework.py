@@ -1,0 +1,74 @@
+"""What people work on: alerts, notes, labels."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, Float, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+
+class Alert(SQLModel, table=True):
+    """One payment that wants a person's look. `version` grows with every change: a stale act is refused."""
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        UniqueConstraint("transaction_uid"),
+        Index("alert_queue", text("expected_loss_minor DESC"), "id", postgresql_where=text("status <> 'closed'")),
+        Index("alert_by_time", text("opened_at DESC"), text("id DESC")),
+        Index("alert_by_customer", "customer_id", text("opened_at DESC")),
+    )
+    id: UUID = Field(primary_key=True)
+    transaction_uid: UUID = Field(foreign_key="transaction.uid")
+    status: str = "open"
+    outcome: str
+    """The decision that opened it: review or decline."""
+    score: float | None = Field(default=None, sa_type=Float)
+    expected_loss_minor: int = Field(sa_type=BigInteger)
+    """score x amount, in the transaction's minor units."""
+    amount_minor: int = Field(sa_type=BigInteger)
+    currency: str
+    customer_id: str
+    merchant_id: str | None = None
+    top_reason: str
+    """The first reason in words."""
+    occurred_at: datetime = Field(sa_type=DateTime(timezone=True))
+    opened_at: datetime = Field(sa_type=DateTime(timezone=True))
+    claimed_by: UUID | None = Field(default=None, foreign_key="app_user.id")
+    claim_expires_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    closed_by: UUID | None = Field(default=None, foreign_key="app_user.id")
+    closed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    disposition: str | None = None
+    """The analyst's label when it was closed."""
+    version: int = 1
+
+
+class Note(SQLModel, table=True):
+    """An analyst's remark. Append-only."""
+
+    __tablename__ = "note"
+    __table_args__ = (Index("note_by_alert", "alert_id", "written_at"),)
+    id: UUID = Field(primary_key=True)
+    alert_id: UUID = Field(foreign_key="alert.id")
+    author_id: UUID = Field(foreign_key="app_user.id")
+    body: str
+    written_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class TransactionLabel(SQLModel, table=True):
+    """One statement about a transaction. Append-only: a later or weightier one outweighs, nothing is overwritten."""
+
+    __tablename__ = "label"
+    __table_args__ = (
+        UniqueConstraint("transaction_uid", "label_source", "label", "reported_at"),
+        Index("label_by_arrival", "received_at"),
+    )
+    id: UUID = Field(primary_key=True)
+    transaction_uid: UUID = Field(foreign_key="transaction.uid")
+    label: str
+    label_source: str
+    reported_at: datetime = Field(sa_type=DateTime(timezone=True))
+    """When the truth became known, in event time: label-delayed features and training cut here."""
+    received_at: datetime = Field(sa_type=DateTime(timezone=True))
+    actor_type: str
+    actor_id: str
+    note: str | None = None

@@ -1,0 +1,65 @@
+"""How decisions are made: policies (thresholds and rules), registered models, training runs."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Float, Index, text
+from sqlmodel import Field, SQLModel
+
+from core.tables.columns import json_column
+
+
+class Policy(SQLModel, table=True):
+    """Thresholds and rules. The newest version is in force; never updated."""
+
+    __tablename__ = "policy"
+    version: int = Field(primary_key=True)
+    review_at: float | None = Field(default=None, sa_type=Float)
+    """Calibrated score from which a payment is reviewed; None = the champion's own threshold."""
+    decline_at: float | None = Field(default=None, sa_type=Float)
+    rules: list[dict[str, Any]] = json_column("[]")
+    """{code, text, when (CEL), outcome}"""
+    published_at: datetime = Field(sa_type=DateTime(timezone=True))
+    published_by: str
+
+
+class RegisteredModel(SQLModel, table=True):
+    """A trained model. Its artifact is content-addressed: the id is the start of the SHA-256."""
+
+    __tablename__ = "model"
+    __table_args__ = (
+        Index("model_one_champion", "stage", unique=True, postgresql_where=text("stage = 'champion'")),
+    )
+    id: str = Field(primary_key=True)
+    artifact_sha: str
+    artifact_size: int
+    stage: str
+    catalogue_version: int
+    metrics: dict[str, Any] = json_column()
+    """average_precision, roc_auc, card_precision_100, brier, thresholds, curves, and `champion` = the champion's on the same window"""
+    lineage: dict[str, Any] = json_column()
+    """rows, frauds, train/test windows, label cut, label delay, seed, seconds, code version"""
+    trained_at: datetime = Field(sa_type=DateTime(timezone=True))
+    requested_by: str
+    """Actor (`user:<id>` or `system:<process>`) that asked for the training: four eyes compares with it."""
+    promoted_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    promoted_by: str | None = None
+
+
+class TrainingRun(SQLModel, table=True):
+    """One training, from request to registered model or failure."""
+
+    __tablename__ = "training_run"
+    __table_args__ = (Index("training_run_by_time", text("requested_at DESC")),)
+    id: UUID = Field(primary_key=True)
+    status: str
+    requested_by: str
+    requested_at: datetime = Field(sa_type=DateTime(timezone=True))
+    started_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    ended_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    progress: float = Field(default=0.0, sa_type=Float)
+    """0 to 1"""
+    step: str = ""
+    """What it does now, in words; on failure, why."""
+    model_id: str | None = Field(default=None, foreign_key="model.id")
