@@ -1,0 +1,63 @@
+"""The database schema, moved forward by Alembic."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from core.base.errors import Unavailable
+
+
+@dataclass(frozen=True)
+class SchemaState:
+    """`database` is None on an empty database."""
+
+    database: str | None
+    newest: str
+
+    @property
+    def current(self) -> bool:
+        return self.database == self.newest
+
+
+def _config(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["url"] = make_url(url).set(drivername="postgresql+asyncpg")
+    return config
+
+
+def migrate(url: str) -> SchemaState:
+    """Bring the schema to the newest revision. Blocking; needs the right to create tables and roles.
+
+    Must not be called on a running event loop (use asyncio.to_thread).
+    """
+    try:
+        command.upgrade(_config(url), "head")
+    except (OperationalError, InterfaceError, OSError) as error:
+        raise Unavailable("PostgreSQL does not answer, or refuses this user", server="postgres") from error
+    newest = ScriptDirectory.from_config(_config(url)).get_current_head()
+    assert newest is not None
+    return SchemaState(newest, newest)
+
+
+async def schema_state(url: str) -> SchemaState:
+    """Where the database is and where it should be."""
+    config = _config(url)
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    assert newest is not None
+    engine = create_async_engine(config.attributes["url"])
+    try:
+        async with engine.connect() as connection:
+            found = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    except (OperationalError, InterfaceError, OSError) as error:
+        raise Unavailable("PostgreSQL does not answer", server="postgres") from error
+    finally:
+        await engine.dispose()
+    return SchemaState(found, newest)

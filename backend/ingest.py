@@ -1,0 +1,199 @@
+"""Accepting transactions: requests that arrive together share one commit, then one confirmed publication.
+
+Nothing is acknowledged before the commit, and accepting does not need the broker: what it does not confirm stays in the
+outbox, from where `workers.relay` sends it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+
+from core.acts import outbox
+from core.acts.audit import Actor, Event, record
+from core.base import telemetry
+from core.base.errors import RondaError, Unavailable
+from core.base.hashing import sha256, shard_of
+from core.base.ids import SourceId, TransactionId, TransactionUid
+from core.base.terms import Action, ActorType, Result
+from core.contracts.messages import Message, ScoreBatch
+from core.contracts.topology import score_queue
+from core.infra.bus import Outgoing
+from core.infra.resources import Resources
+from core.stores import flow
+from core.stores.flow import Arrival
+
+log = structlog.get_logger()
+PUBLICATIONS_WAITING = 64
+QUEUE_LIMIT = 20_000
+
+
+class Acceptance(StrEnum):
+    ACCEPTED = "accepted"
+    REPLAYED = "replayed"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """`uid` is the stored transaction's, also for a replay or a conflict."""
+
+    status: Acceptance
+    uid: TransactionUid
+
+
+@dataclass(frozen=True)
+class _Request:
+    arrivals: Sequence[Arrival]
+    key_prefix: str
+    answer: asyncio.Future[list[Accepted]]
+
+
+class Ingest:
+    """One per web process. `start` and `stop` belong to the application's lifespan."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._settings = resources.settings
+        self._requests: asyncio.Queue[_Request] = asyncio.Queue()
+        self._waiting = 0
+        self._publications: asyncio.Queue[list[Outgoing]] = asyncio.Queue(PUBLICATIONS_WAITING)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._accept_for_ever()), asyncio.create_task(self._publish_for_ever())]
+
+    async def stop(self) -> None:
+        """Answers what has arrived; what is not published yet is the relay's."""
+        while self._waiting:
+            await asyncio.sleep(0.01)
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def accept(self, arrivals: Sequence[Arrival], key_prefix: str) -> list[Accepted]:
+        """One answer per arrival, in order, once all are committed. Raises Unavailable: then nothing was accepted."""
+        if self._waiting + len(arrivals) > QUEUE_LIMIT:
+            raise Unavailable("too many transactions are waiting to be accepted", retry_after_s=1)
+        request = _Request(arrivals, key_prefix, asyncio.get_running_loop().create_future())
+        self._waiting += len(arrivals)
+        self._requests.put_nowait(request)
+        try:
+            return await asyncio.shield(request.answer)
+        finally:
+            self._waiting -= len(arrivals)
+
+    async def _accept_for_ever(self) -> None:
+        while True:
+            batch = await self._gather()
+            try:
+                answers, outgoing = await self._commit(batch)
+            except RondaError as error:
+                for request in batch:
+                    request.answer.set_exception(error)
+            except BaseException as error:
+                for request in batch:
+                    request.answer.set_exception(Unavailable("the transactions could not be stored"))
+                if not isinstance(error, Exception):
+                    raise
+                log.exception("micro-batch failed")
+            else:
+                for request, answer in zip(batch, answers, strict=True):
+                    request.answer.set_result(answer)
+                with suppress(asyncio.QueueFull):  # then the relay sends them
+                    self._publications.put_nowait(outgoing)
+
+    async def _gather(self) -> list[_Request]:
+        """The first request and whatever comes within the linger time, up to the batch limit."""
+        batch = [await self._requests.get()]
+        size = len(batch[0].arrivals)
+        deadline = asyncio.get_running_loop().time() + self._settings.ingest_linger_ms / 1000
+        while size < self._settings.ingest_batch_max:
+            left = deadline - asyncio.get_running_loop().time()
+            try:
+                request = self._requests.get_nowait() if left <= 0 else await asyncio.wait_for(self._requests.get(), left)
+            except (TimeoutError, asyncio.QueueEmpty):
+                break
+            batch.append(request)
+            size += len(request.arrivals)
+        return batch
+
+    async def _commit(self, batch: Sequence[_Request]) -> tuple[list[list[Accepted]], list[Outgoing]]:
+        firsts: dict[tuple[str, str], Arrival] = {}
+        for request in batch:
+            for arrival in request.arrivals:
+                firsts.setdefault(_key(arrival), arrival)
+        async with self._resources.postgres.unit_of_work() as work:
+            new = await flow.insert_transactions(work, list(firsts.values()))
+            old = [key for key, arrival in firsts.items() if arrival.payment.uid not in new]
+            stored = await flow.known(work, [(SourceId(s), TransactionId(i)) for s, i in old])
+            for key, arrival in firsts.items():
+                stored.setdefault(key, flow.Known(TransactionUid(arrival.payment.uid), arrival.body_sha))
+            answers = [[_answer(arrival, stored, new) for arrival in request.arrivals] for request in batch]
+            accepted = [arrival for arrival in firsts.values() if arrival.payment.uid in new]
+            messages = self._score_messages(accepted)
+            outgoing = await outbox.add(work, messages, outbox.WRITERS_TURN)
+            await record(work, *_events(batch, answers))
+        for arrival in accepted:
+            telemetry.TRANSACTIONS_ACCEPTED.labels(arrival.payment.source_id).inc()
+        return answers, outgoing
+
+    def _score_messages(self, accepted: Sequence[Arrival]) -> list[tuple[str, Message]]:
+        shards: dict[int, ScoreBatch] = {}
+        for arrival in accepted:
+            shard = shard_of(arrival.payment.customer_id, self._settings.shards)
+            shards.setdefault(shard, ScoreBatch(shard=shard, payments=[])).payments.append(arrival.payment)
+        return [(score_queue(shard), message) for shard, message in shards.items()]
+
+    async def _publish_for_ever(self) -> None:
+        """In commit order, several commits' messages per confirm window when the broker is the slower side."""
+        while True:
+            outgoing = await self._publications.get()
+            while not self._publications.empty() and len(outgoing) < 200:
+                outgoing = outgoing + self._publications.get_nowait()
+            if not outgoing:
+                continue
+            try:
+                await outbox.publish_and_mark(self._resources.postgres, self._resources.bus, outgoing)
+            except RondaError as error:
+                log.warning("messages stay in the outbox", detail=error.detail)
+
+
+def _key(arrival: Arrival) -> tuple[str, str]:
+    return arrival.payment.source_id, arrival.payment.transaction_id
+
+
+def _answer(arrival: Arrival, stored: dict[tuple[str, str], flow.Known], new: set[UUID]) -> Accepted:
+    known = stored[_key(arrival)]
+    if known.uid == arrival.payment.uid and known.uid in new:
+        return Accepted(Acceptance.ACCEPTED, known.uid)
+    same = known.body_sha == arrival.body_sha
+    return Accepted(Acceptance.REPLAYED if same else Acceptance.CONFLICT, known.uid)
+
+
+def _events(batch: Sequence[_Request], answers: Sequence[Sequence[Accepted]]) -> list[Event]:
+    """One event per key for what it had accepted (the ids' hash proves which), one per conflict."""
+    uids: dict[str, list[str]] = {}
+    events = []
+    for request, results in zip(batch, answers, strict=True):
+        actor = Actor(ActorType.API_KEY, request.key_prefix)
+        for arrival, result in zip(request.arrivals, results, strict=True):
+            if result.status is Acceptance.ACCEPTED:
+                uids.setdefault(request.key_prefix, []).append(result.uid.hex)
+            elif result.status is Acceptance.CONFLICT:
+                detail = {"body_sha": arrival.body_sha.hex()}
+                conflict = Event(
+                    actor, Action.TRANSACTION_CONFLICT, "transaction", str(result.uid), detail, Result.REFUSED
+                )
+                events.append(conflict)
+    for prefix, accepted in uids.items():
+        detail = {"count": len(accepted), "first": accepted[0], "uids_sha": sha256("".join(accepted).encode()).hex()}
+        events.append(
+            Event(Actor(ActorType.API_KEY, prefix), Action.TRANSACTIONS_ACCEPT, "source_key", prefix, detail)
+        )
+    return events

@@ -1,0 +1,29 @@
+"""Who may do what in the database: the application's role, and the triggers that keep append-only tables so."""
+
+APP_ROLE = "ronda_app"
+
+AUDIT_COLUMNS = "event_id, actor_type, actor_id, action, subject_type, subject_id, result, detail, written_at, leaf"
+"""Only these may be set: `id`, `xid`, `at` and `seal` cannot be forged by the application."""
+
+APPEND_ONLY = ("audit_event", "decision", "label", "note", "policy", "transaction")
+
+STATEMENTS: tuple[str, ...] = (
+    f"""DO $$ BEGIN
+        CREATE ROLE {APP_ROLE} NOLOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$""",
+    f"GRANT {APP_ROLE} TO CURRENT_USER",
+    f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}",
+    f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {APP_ROLE}",
+    *(f'GRANT INSERT ON "{table}" TO {APP_ROLE}' for table in APPEND_ONLY if table != "audit_event"),
+    f"GRANT INSERT ({AUDIT_COLUMNS}) ON audit_event TO {APP_ROLE}",
+    f"GRANT INSERT, UPDATE ON source, app_user, api_key, alert, model, training_run TO {APP_ROLE}",
+    f"GRANT INSERT, UPDATE, DELETE ON outbox, user_session, dead_letter TO {APP_ROLE}",
+    """CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+    END $$""",
+    *(
+        f'CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON "{table}" '
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        for table in APPEND_ONLY
+    ),
+)

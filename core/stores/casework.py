@@ -1,0 +1,141 @@
+"""SQL of alerts, notes and labels."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, text
+from sqlmodel import col, select
+
+from core.base.terms import AlertStatus
+from core.infra.postgres import UnitOfWork
+from core.stores.recordset import insert_rows
+from core.tables.casework import Alert, Note, TransactionLabel
+from core.tables.flow import Transaction
+
+
+async def insert_alerts(work: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """Ids of the alerts that were new; one transaction opens at most one."""
+    return set(await insert_rows(work, Alert, rows, tail="ON CONFLICT (transaction_uid) DO NOTHING RETURNING id"))
+
+
+async def alert(work: UnitOfWork, alert_id: UUID) -> Alert | None:
+    return await work.session.get(Alert, alert_id)
+
+
+async def alert_for_update(work: UnitOfWork, alert_id: UUID) -> Alert | None:
+    """Locked until the unit of work ends, so that two acts on one alert happen one after the other."""
+    query = select(Alert).where(Alert.id == alert_id).with_for_update()
+    return (await work.session.exec(query)).one_or_none()
+
+
+async def alert_of(work: UnitOfWork, transaction_uid: UUID) -> Alert | None:
+    return (await work.session.exec(select(Alert).where(Alert.transaction_uid == transaction_uid))).one_or_none()
+
+
+async def alerts_by_id(work: UnitOfWork, ids: Sequence[UUID]) -> Sequence[Alert]:
+    return (await work.session.exec(select(Alert).where(col(Alert.id).in_(ids)).limit(len(ids)))).all()
+
+
+@dataclass(frozen=True)
+class AlertPlace:
+    """Keyset of the queue: strictly older than this."""
+
+    opened_at: datetime
+    id: UUID
+
+
+async def open_alerts(
+    work: UnitOfWork, *, status: AlertStatus | None, after: AlertPlace | None, limit: int
+) -> Sequence[Alert]:
+    """Newest first; `status` None = all that are not closed."""
+    query = select(Alert).order_by(col(Alert.opened_at).desc(), col(Alert.id).desc()).limit(limit)
+    query = query.where(Alert.status == status.value if status else col(Alert.status) != AlertStatus.CLOSED.value)
+    if after:
+        query = query.where(func.row(col(Alert.opened_at), col(Alert.id)) < func.row(after.opened_at, after.id))
+    return (await work.session.exec(query)).all()
+
+
+async def alert_counts(work: UnitOfWork) -> dict[AlertStatus, int]:
+    query = select(Alert.status, func.count()).group_by(Alert.status)
+    counts = {AlertStatus(status): count for status, count in (await work.session.exec(query)).all()}
+    return {status: counts.get(status, 0) for status in AlertStatus}
+
+
+async def add_note(work: UnitOfWork, note: Note) -> None:
+    work.session.add(note)
+    await work.session.flush()
+
+
+async def notes(work: UnitOfWork, alert_id: UUID, limit: int = 200) -> Sequence[Note]:
+    """Oldest first."""
+    query = select(Note).where(Note.alert_id == alert_id).order_by(col(Note.written_at)).limit(limit)
+    return (await work.session.exec(query)).all()
+
+
+async def insert_labels(work: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """Ids of the labels that were new; a statement already known is left alone."""
+    tail = "ON CONFLICT (transaction_uid, label_source, label, reported_at) DO NOTHING RETURNING id"
+    return set(await insert_rows(work, TransactionLabel, rows, tail=tail))
+
+
+async def labels_of(work: UnitOfWork, transaction_uid: UUID, limit: int = 50) -> Sequence[TransactionLabel]:
+    """By the time they were reported."""
+    query = (
+        select(TransactionLabel)
+        .where(TransactionLabel.transaction_uid == transaction_uid)
+        .order_by(col(TransactionLabel.reported_at), col(TransactionLabel.received_at))
+        .limit(limit)
+    )
+    return (await work.session.exec(query)).all()
+
+
+@dataclass(frozen=True)
+class ArrivedLabel:
+    """A label with the entities whose history it changes."""
+
+    label: TransactionLabel
+    transaction: Transaction
+
+
+async def walk_labels(work: UnitOfWork, *, batch: int = 5000) -> AsyncIterator[Sequence[ArrivedLabel]]:
+    """Every label in the order it was received, in batches."""
+    last: tuple[datetime | None, UUID] = (None, UUID(int=0))
+    while True:
+        query = (
+            select(TransactionLabel, Transaction)
+            .join(Transaction, col(Transaction.uid) == col(TransactionLabel.transaction_uid))
+            .order_by(col(TransactionLabel.received_at), col(TransactionLabel.id))
+            .limit(batch)
+        )
+        if last[0] is not None:
+            place = func.row(col(TransactionLabel.received_at), col(TransactionLabel.id))
+            query = query.where(place > func.row(*last))
+        rows = (await work.session.exec(query)).all()
+        if not rows:
+            return
+        yield [ArrivedLabel(label, transaction) for label, transaction in rows]
+        last = (rows[-1][0].received_at, rows[-1][0].id)
+        work.session.expunge_all()
+
+
+async def labels_since_last_training(work: UnitOfWork) -> int:
+    """Analysts', customers' and chargeback labels received since the newest training run was asked for."""
+    query = text(
+        "SELECT count(*) FROM label WHERE label_source <> 'import' "
+        "AND received_at > COALESCE((SELECT max(requested_at) FROM training_run), '-infinity')"
+    )
+    return int((await work.session.execute(query)).scalar_one())
+
+
+async def expired_claims(work: UnitOfWork, now: datetime, limit: int) -> Sequence[Alert]:
+    """Claims whose lease has run out, locked."""
+    query = (
+        select(Alert)
+        .where(Alert.status == AlertStatus.CLAIMED.value, col(Alert.claim_expires_at) < now)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await work.session.exec(query)).all()

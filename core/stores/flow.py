@@ -1,0 +1,363 @@
+"""SQL of a transaction's way: accept, decide, look up, export; outbox and dead letters."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, or_, text, update
+from sqlmodel import col, select
+
+from core.base.clock import from_ms, to_ms
+from core.base.ids import SourceId, TransactionId, TransactionUid
+from core.base.terms import EntityKind
+from core.contracts.messages import Payment
+from core.infra.postgres import UnitOfWork
+from core.stores.recordset import insert_rows
+from core.tables.flow import DeadLetter, Decision, OutboxMessage, Transaction
+
+ENTITY_COLUMNS = {
+    EntityKind.CUSTOMER: "customer_id",
+    EntityKind.CARD: "card_id",
+    EntityKind.MERCHANT: "merchant_id",
+    EntityKind.DEVICE: "device_id",
+    EntityKind.IP: "ip",
+}
+_SHARED = (
+    "uid", "source_id", "transaction_id", "amount_minor", "currency", "customer_id", "card_id", "merchant_id",
+    "merchant_category", "merchant_country", "channel", "device_id", "ip", "email_hash", "latitude", "longitude",
+    "billing_country", "attributes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A payment on its way in, with the hash of the body it came in."""
+
+    payment: Payment
+    body_sha: bytes
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is stored under a source's key."""
+
+    uid: TransactionUid
+    body_sha: bytes
+
+
+def _transaction_row(arrival: Arrival, imported: bool) -> dict[str, Any]:
+    payment = arrival.payment
+    return {
+        **{name: getattr(payment, name) for name in _SHARED},
+        "occurred_at": from_ms(payment.occurred_at_ms),
+        "accepted_at": from_ms(payment.accepted_at_ms),
+        "body_sha": arrival.body_sha,
+        "imported": imported,
+    }
+
+
+def payment_of(row: Transaction) -> Payment:
+    """The pipeline's form of a stored transaction."""
+    return Payment(
+        **{name: getattr(row, name) for name in _SHARED},
+        occurred_at_ms=to_ms(row.occurred_at),
+        accepted_at_ms=to_ms(row.accepted_at),
+    )
+
+
+async def insert_transactions(work: UnitOfWork, arrivals: Sequence[Arrival], *, imported: bool = False) -> set[UUID]:
+    """Uids that were new; the others' keys are taken. No two arrivals may share a (source, id)."""
+    rows = [_transaction_row(arrival, imported) for arrival in arrivals]
+    tail = "ON CONFLICT (source_id, transaction_id) DO NOTHING RETURNING uid"
+    return set(await insert_rows(work, Transaction, rows, tail=tail))
+
+
+async def known(work: UnitOfWork, keys: Sequence[tuple[SourceId, TransactionId]]) -> dict[tuple[str, str], Known]:
+    """Stored transactions by their source's key."""
+    if not keys:
+        return {}
+    query = text(
+        "SELECT t.source_id, t.transaction_id, t.uid, t.body_sha "
+        "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS k(source_id, transaction_id) "
+        "JOIN transaction t USING (source_id, transaction_id)"
+    )
+    values = {"sources": [source for source, _ in keys], "ids": [ident for _, ident in keys]}
+    rows = await work.session.execute(query, values)
+    return {(row[0], row[1]): Known(row[2], bytes(row[3])) for row in rows}
+
+
+async def transaction(work: UnitOfWork, uid: UUID) -> Transaction | None:
+    return await work.session.get(Transaction, uid)
+
+
+async def transactions(work: UnitOfWork, uids: Sequence[UUID]) -> Sequence[Transaction]:
+    query = select(Transaction).where(col(Transaction.uid).in_(uids)).limit(len(uids))
+    return (await work.session.exec(query)).all()
+
+
+async def transaction_by_key(work: UnitOfWork, source: SourceId, ident: TransactionId) -> Transaction | None:
+    query = select(Transaction).where(Transaction.source_id == source, Transaction.transaction_id == ident)
+    return (await work.session.exec(query)).one_or_none()
+
+
+async def latest_decision(work: UnitOfWork, uid: UUID) -> Decision | None:
+    query = select(Decision).where(Decision.transaction_uid == uid).order_by(col(Decision.version).desc()).limit(1)
+    return (await work.session.exec(query)).one_or_none()
+
+
+async def latest_decisions(work: UnitOfWork, uids: Sequence[UUID]) -> dict[UUID, Decision]:
+    """The newest version of each transaction's decision; the undecided are left out."""
+    query = (
+        select(Decision)
+        .where(col(Decision.transaction_uid).in_(uids))
+        .order_by(col(Decision.transaction_uid), col(Decision.version))
+        .limit(len(uids) * 4)
+    )
+    return {row.transaction_uid: row for row in (await work.session.exec(query)).all()}
+
+
+async def decided(work: UnitOfWork, uids: Sequence[UUID]) -> set[UUID]:
+    query = select(Decision.transaction_uid).where(col(Decision.transaction_uid).in_(uids)).limit(len(uids) * 4)
+    return set((await work.session.exec(query)).all())
+
+
+async def insert_decisions(work: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """Transaction uids whose decision was new. `rows` name the columns of Decision but `xid`."""
+    tail = "ON CONFLICT (transaction_uid, version) DO NOTHING RETURNING transaction_uid"
+    return set(await insert_rows(work, Decision, rows, tail=tail))
+
+
+@dataclass(frozen=True)
+class DecisionCursor:
+    """A place in commit order; the start is (0, nil UUID, 0)."""
+
+    xid: int = 0
+    uid: UUID = UUID(int=0)
+    version: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.xid:x}-{self.uid.hex}-{self.version}"
+
+    @classmethod
+    def parse(cls, value: str) -> "DecisionCursor":
+        """Raises ValueError on anything that str() did not make."""
+        xid, uid, version = value.split("-")
+        cursor = cls(int(xid, 16), UUID(hex=uid), int(version))
+        if str(cursor) != value:
+            raise ValueError("not a cursor")
+        return cursor
+
+
+async def decisions_after(
+    work: UnitOfWork, source: SourceId, cursor: DecisionCursor, limit: int
+) -> list[tuple[DecisionCursor, Decision, str]]:
+    """(cursor, decision, the source's transaction id) in commit order.
+
+    Only transactions older than every running one are shown, so no later commit can slip in before the cursor.
+    """
+    picked = text(
+        "SELECT CAST(d.xid AS text), d.transaction_uid, d.version, t.transaction_id FROM decision d "
+        "JOIN transaction t ON t.uid = d.transaction_uid AND t.source_id = :source "
+        "WHERE (d.xid, d.transaction_uid, d.version) > (CAST(CAST(:xid AS text) AS xid8), CAST(:uid AS uuid), :version) "
+        "AND d.xid < pg_snapshot_xmin(pg_current_snapshot()) "
+        "ORDER BY d.xid, d.transaction_uid, d.version LIMIT :limit"
+    )
+    values = {"source": source, "xid": str(cursor.xid), "uid": cursor.uid, "version": cursor.version, "limit": limit}
+    places = [(DecisionCursor(int(r[0]), r[1], r[2]), r[3]) for r in await work.session.execute(picked, values)]
+    query = select(Decision).where(col(Decision.transaction_uid).in_([place.uid for place, _ in places]))
+    rows = {(d.transaction_uid, d.version): d for d in (await work.session.exec(query)).all()} if places else {}
+    return [(place, rows[place.uid, place.version], ident) for place, ident in places]
+
+
+async def recent_payments(
+    work: UnitOfWork, kind: EntityKind, entity_id: str, *, before: datetime, limit: int
+) -> Sequence[tuple[Transaction, Decision | None]]:
+    """An entity's payments up to `before`, newest first, each with its decision."""
+    query = (
+        select(Transaction, Decision)
+        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & (Decision.version == 1), isouter=True)
+        .where(getattr(Transaction, ENTITY_COLUMNS[kind]) == entity_id, col(Transaction.occurred_at) <= before)
+        .order_by(col(Transaction.occurred_at).desc())
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in (await work.session.exec(query)).all()]
+
+
+@dataclass(frozen=True)
+class TransactionFilter:
+    """Empty fields do not filter. `words` matches an id of the transaction or of one of its entities, whole."""
+
+    words: str = ""
+    outcome: str = ""
+    currency: str = ""
+    amount_from_minor: int | None = None
+    amount_to_minor: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    entity: tuple[EntityKind, str] | None = None
+
+
+@dataclass(frozen=True)
+class TransactionPlace:
+    """Keyset of the search: strictly older than this."""
+
+    occurred_at: datetime
+    uid: UUID
+
+
+async def search_transactions(
+    work: UnitOfWork, wanted: TransactionFilter, *, after: TransactionPlace | None, limit: int
+) -> Sequence[tuple[Transaction, Decision | None]]:
+    """Newest first, each with its latest decision's first version."""
+    query = (
+        select(Transaction, Decision)
+        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & (Decision.version == 1), isouter=True)
+        .order_by(col(Transaction.occurred_at).desc(), col(Transaction.uid).desc())
+        .limit(limit)
+    )
+    if after:
+        place = func.row(after.occurred_at, after.uid)
+        query = query.where(func.row(col(Transaction.occurred_at), col(Transaction.uid)) < place)
+    if wanted.words:
+        columns = ["transaction_id", *ENTITY_COLUMNS.values()]
+        query = query.where(or_(*(getattr(Transaction, name) == wanted.words for name in columns)))
+    if wanted.entity:
+        query = query.where(getattr(Transaction, ENTITY_COLUMNS[wanted.entity[0]]) == wanted.entity[1])
+    if wanted.outcome:
+        query = query.where(Decision.outcome == wanted.outcome)
+    if wanted.currency:
+        query = query.where(Transaction.currency == wanted.currency)
+    if wanted.amount_from_minor is not None:
+        query = query.where(col(Transaction.amount_minor) >= wanted.amount_from_minor)
+    if wanted.amount_to_minor is not None:
+        query = query.where(col(Transaction.amount_minor) <= wanted.amount_to_minor)
+    if wanted.since:
+        query = query.where(col(Transaction.occurred_at) >= wanted.since)
+    if wanted.until:
+        query = query.where(col(Transaction.occurred_at) < wanted.until)
+    return [(row[0], row[1]) for row in (await work.session.exec(query)).all()]
+
+
+async def walk_accepted(work: UnitOfWork, *, batch: int = 5000) -> AsyncIterator[Sequence[Transaction]]:
+    """Every transaction in the order it was accepted (commit order, then uid), in batches."""
+    last: tuple[str, UUID] = ("0", UUID(int=0))
+    after = text("(transaction.xid, transaction.uid) > (CAST(CAST(:xid AS text) AS xid8), CAST(:uid AS uuid))")
+    while True:
+        query = (
+            select(Transaction, text("CAST(transaction.xid AS text)"))
+            .where(after.bindparams(xid=last[0], uid=last[1]))
+            .order_by(text("transaction.xid, transaction.uid"))
+            .limit(batch)
+        )
+        rows = (await work.session.execute(query)).all()
+        if not rows:
+            return
+        yield [row[0] for row in rows]
+        last = (rows[-1][1], rows[-1][0].uid)
+        work.session.expunge_all()
+
+
+async def walk_logged_vectors(
+    work: UnitOfWork, catalogue_version: int, *, batch: int = 5000
+) -> AsyncIterator[Sequence[tuple[UUID, list[float | None]]]]:
+    """(transaction uid, vector as scored) of complete decisions under this catalogue."""
+    last = UUID(int=0)
+    while True:
+        query = (
+            select(Decision.transaction_uid, Decision.features)
+            .where(
+                col(Decision.transaction_uid) > last,
+                Decision.catalogue_version == catalogue_version,
+                Decision.features_status == "complete",
+                Decision.version == 1,
+            )
+            .order_by(col(Decision.transaction_uid))
+            .limit(batch)
+        )
+        rows = (await work.session.exec(query)).all()
+        if not rows:
+            return
+        yield [(row[0], row[1]) for row in rows]
+        last = rows[-1][0]
+
+
+async def count_transactions(work: UnitOfWork) -> int:
+    return (await work.session.exec(select(func.count()).select_from(Transaction))).one()
+
+
+async def undecided(work: UnitOfWork, *, accepted_before: datetime, limit: int) -> Sequence[Transaction]:
+    """Posted transactions without a decision, oldest first."""
+    query = (
+        select(Transaction)
+        .join(Decision, col(Decision.transaction_uid) == col(Transaction.uid), isouter=True)
+        .where(
+            col(Decision.transaction_uid).is_(None),
+            col(Transaction.imported).is_(False),
+            col(Transaction.accepted_at) < accepted_before,
+        )
+        .order_by(col(Transaction.accepted_at))
+        .limit(limit)
+    )
+    return (await work.session.exec(query)).all()
+
+
+async def add_outbox(work: UnitOfWork, rows: Sequence[OutboxMessage]) -> None:
+    values = [row.model_dump(include={"id", "queue", "body", "created_at", "attempts", "next_at"}) for row in rows]
+    await insert_rows(work, OutboxMessage, values)
+
+
+async def mark_sent(work: UnitOfWork, ids: Sequence[UUID], now: datetime) -> None:
+    await work.session.execute(update(OutboxMessage).where(col(OutboxMessage.id).in_(ids)).values(sent_at=now))
+
+
+async def due_outbox(work: UnitOfWork, now: datetime, *, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
+    """Unsent rows whose time has come, leased: nobody else gets them until `now + lease`."""
+    due = (
+        select(OutboxMessage)
+        .where(col(OutboxMessage.sent_at).is_(None), col(OutboxMessage.next_at) <= now)
+        .order_by(col(OutboxMessage.created_at))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = (await work.session.exec(due)).all()
+    for row in rows:
+        row.next_at, row.attempts = now + lease, row.attempts + 1
+        work.session.add(row)
+    await work.session.flush()
+    return rows
+
+
+async def retry_outbox_at(work: UnitOfWork, ids: Sequence[UUID], next_at: datetime) -> None:
+    await work.session.execute(update(OutboxMessage).where(col(OutboxMessage.id).in_(ids)).values(next_at=next_at))
+
+
+async def purge_outbox(work: UnitOfWork, *, sent_before: datetime, limit: int) -> int:
+    """Delete sent rows; how many went."""
+    statement = text(
+        "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at < :before ORDER BY sent_at LIMIT :limit)"
+    )
+    result = await work.session.execute(statement, {"before": sent_before, "limit": limit})
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class OutboxState:
+    unsent: int
+    oldest: datetime | None
+
+
+async def outbox_state(work: UnitOfWork) -> OutboxState:
+    query = select(func.count(), func.min(OutboxMessage.created_at)).where(col(OutboxMessage.sent_at).is_(None))
+    count, oldest = (await work.session.exec(query)).one()
+    return OutboxState(count, oldest)
+
+
+async def add_dead_letter(work: UnitOfWork, row: DeadLetter) -> None:
+    work.session.add(row)
+    await work.session.flush()
+
+
+async def count_dead_letters(work: UnitOfWork) -> int:
+    return (await work.session.exec(select(func.count()).select_from(DeadLetter))).one()
