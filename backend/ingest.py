@@ -61,6 +61,8 @@ class Ingest:
         self._settings = resources.settings
         self._requests: asyncio.Queue[_Request] = asyncio.Queue()
         self._waiting = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._publications: asyncio.Queue[list[Outgoing]] = asyncio.Queue(PUBLICATIONS_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -69,8 +71,7 @@ class Ingest:
 
     async def stop(self) -> None:
         """Answers what has arrived; what is not published yet is the relay's."""
-        while self._waiting:
-            await asyncio.sleep(0.01)
+        await self._idle.wait()
         for task in self._tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -82,11 +83,14 @@ class Ingest:
             raise Unavailable("too many transactions are waiting to be accepted", retry_after_s=1)
         request = _Request(arrivals, key_prefix, asyncio.get_running_loop().create_future())
         self._waiting += len(arrivals)
+        self._idle.clear()
         self._requests.put_nowait(request)
         try:
             return await asyncio.shield(request.answer)
         finally:
             self._waiting -= len(arrivals)
+            if not self._waiting:
+                self._idle.set()
 
     async def _accept_for_ever(self) -> None:
         while True:
@@ -116,7 +120,9 @@ class Ingest:
         while size < self._settings.ingest_batch_max:
             left = deadline - asyncio.get_running_loop().time()
             try:
-                request = self._requests.get_nowait() if left <= 0 else await asyncio.wait_for(self._requests.get(), left)
+                request = (
+                    self._requests.get_nowait() if left <= 0 else await asyncio.wait_for(self._requests.get(), left)
+                )
             except (TimeoutError, asyncio.QueueEmpty):
                 break
             batch.append(request)
@@ -192,8 +198,7 @@ def _events(batch: Sequence[_Request], answers: Sequence[Sequence[Accepted]]) ->
                 )
                 events.append(conflict)
     for prefix, accepted in uids.items():
-        detail = {"count": len(accepted), "first": accepted[0], "uids_sha": sha256("".join(accepted).encode()).hex()}
-        events.append(
-            Event(Actor(ActorType.API_KEY, prefix), Action.TRANSACTIONS_ACCEPT, "source_key", prefix, detail)
-        )
+        proof = sha256("".join(accepted).encode()).hex()
+        counted = {"count": len(accepted), "first": accepted[0], "uids_sha": proof}
+        events.append(Event(Actor(ActorType.API_KEY, prefix), Action.TRANSACTIONS_ACCEPT, "source_key", prefix, counted))
     return events

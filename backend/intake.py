@@ -6,8 +6,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, IPvAnyAddress, StringConstraints, ValidationError
-from pydantic import field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from core.base.clock import to_ms
 from core.base.errors import CardNumberRefused, InvalidInput, MalformedBody, RondaError
@@ -110,7 +119,10 @@ class LabelBody(BaseModel):
 def field_errors(error: ValidationError) -> list[dict[str, str]]:
     """One {field, message} per mistake; the offending values are not repeated."""
     return [
-        {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": item["msg"].removeprefix("Value error, ")}
+        {
+            "field": ".".join(str(part) for part in item["loc"]) or "body",
+            "message": item["msg"].removeprefix("Value error, "),
+        }
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     ]
 
@@ -130,7 +142,9 @@ def parse_transaction(raw: bytes, source_id: SourceId, now: datetime) -> Arrival
     except ValidationError as error:
         raise invalid(error) from None
     if body.occurred_at > now + MAX_AHEAD:
-        raise InvalidInput("occurred_at lies in the future", errors=[{"field": "occurred_at", "message": "in the future"}])
+        raise InvalidInput(
+            "occurred_at lies in the future", errors=[{"field": "occurred_at", "message": "in the future"}]
+        )
     _refuse_card_numbers(body)
     return Arrival(_payment(body, source_id, now), body_sha(body.model_dump(mode="json", exclude_defaults=True)))
 
@@ -185,5 +199,3 @@ def _texts(attributes: dict[str, Any]) -> Iterable[str]:
         yield name
         if isinstance(value, str | int) and not isinstance(value, bool):
             yield str(value)
-
-

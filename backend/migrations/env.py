@@ -2,15 +2,16 @@
 
 import asyncio
 
+from alembic import context
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel import SQLModel
+
 import core.tables.casework
 import core.tables.flow
 import core.tables.ledger
 import core.tables.people
 import core.tables.policy  # noqa: F401 - every table registers itself in the metadata
-from alembic import context
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel import SQLModel
 
 
 def _run(connection: Connection) -> None:

@@ -42,8 +42,15 @@ class Event:
 
 
 def leaf_of(
-    event_id: UUID, actor_type: str, actor_id: str, action: str, subject_type: str, subject_id: str, result: str,
-    detail: str, written_at: datetime,
+    event_id: UUID,
+    actor_type: str,
+    actor_id: str,
+    action: str,
+    subject_type: str,
+    subject_id: str,
+    result: str,
+    detail: str,
+    written_at: datetime,
 ) -> bytes:
     """The hash over every column a reader relies on; `written_at` to the millisecond."""
     return audit_leaf(
@@ -71,8 +78,15 @@ def _row(event: Event, written_at: datetime) -> AuditEvent:
 def recomputed_leaf(row: AuditEvent) -> bytes:
     """What the leaf of a stored row must be; anything else means the row was altered."""
     return leaf_of(
-        row.event_id, row.actor_type, row.actor_id, row.action, row.subject_type, row.subject_id, row.result,
-        row.detail, row.written_at,
+        row.event_id,
+        row.actor_type,
+        row.actor_id,
+        row.action,
+        row.subject_type,
+        row.subject_id,
+        row.result,
+        row.detail,
+        row.written_at,
     )
 
 
@@ -80,5 +94,3 @@ async def record(work: UnitOfWork, *events: Event) -> None:
     """Append events to the trail in this unit of work."""
     now = utc_now()
     await ledger.append(work, [_row(event, now) for event in events])
-
-

@@ -179,9 +179,7 @@ async def record_labels(
     return [LabelResult(item.transaction_id, state) for item, state in zip(items, states, strict=True)]
 
 
-async def _store_labels(
-    work: UnitOfWork, statements: Sequence[_Statement], now: datetime, by: Actor
-) -> list[bool]:
+async def _store_labels(work: UnitOfWork, statements: Sequence[_Statement], now: datetime, by: Actor) -> list[bool]:
     """Which statements were new; those go to the feedback worker and onto the trail."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     keys = [(s.transaction.uid, s.source, s.label, s.reported_at) for s in statements]
@@ -189,7 +187,7 @@ async def _store_labels(
         rows.setdefault(key, _label_row(statement, now, by))
     new_ids = await casework.insert_labels(work, list(rows.values()))
     fresh = []
-    for key, statement in zip(keys, statements, strict=True):
+    for key in keys:
         row = rows.get(key)
         new = row is not None and row["id"] in new_ids
         if new:

@@ -216,5 +216,3 @@ async def key_holder(work: UnitOfWork, presented: str) -> ApiKey | None:
     if key and secrets.compare_digest(key.secret_sha, sha256(secret.encode())):
         return key
     return None
-
-

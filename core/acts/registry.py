@@ -100,9 +100,7 @@ def failed_gates(model: RegisteredModel) -> list[str]:
     return [gate["detail"] for gate in model.metrics.get("gates", []) if not gate["passed"]]
 
 
-async def promote(
-    work: UnitOfWork, redis: Redis, model_id: ModelId, *, by: Actor, four_eyes: bool
-) -> RegisteredModel:
+async def promote(work: UnitOfWork, redis: Redis, model_id: ModelId, *, by: Actor, four_eyes: bool) -> RegisteredModel:
     """Make a challenger, or a retired model again, the champion. Scorers hear of it after the commit.
 
     Raises NotAllowedNow when a gate failed, or when four eyes are asked for and the promoter requested the training.

@@ -4,7 +4,7 @@ import logging
 import sys
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, values
 
 TRANSACTIONS_ACCEPTED = Counter("ronda_transactions_accepted", "Transactions accepted for the first time", ["source"])
 DECISIONS = Counter("ronda_decisions", "Decisions committed", ["outcome"])
@@ -13,7 +13,7 @@ DECISION_SECONDS = Histogram(
     "From acceptance to committed decision",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30),
 )
-OUTBOX_UNSENT = Gauge("ronda_outbox_unsent", "Outbox rows the broker has not confirmed")
+OUTBOX_UNSENT = Gauge("ronda_outbox_unsent", "Outbox rows the broker has not confirmed", multiprocess_mode="mostrecent")
 
 
 def configure_logs(level: str, json_lines: bool, process: str) -> None:
@@ -24,9 +24,9 @@ def configure_logs(level: str, json_lines: bool, process: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     end: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if json_lines else structlog.processors.LogfmtRenderer(
-            key_order=["timestamp", "level", "event"], bool_as_flag=False
-        )
+        structlog.processors.JSONRenderer()
+        if json_lines
+        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -50,3 +50,8 @@ def configure_logs(level: str, json_lines: bool, process: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def shares_metrics() -> bool:
+    """Whether the processes of this machine write their metrics into one directory (PROMETHEUS_MULTIPROC_DIR)."""
+    return values.ValueClass is not values.MutexValue

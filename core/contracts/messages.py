@@ -69,7 +69,7 @@ class TrainingRequested(msgspec.Struct, frozen=True, tag="training_requested", k
 Message = ScoreBatch | LabelsRecorded | TrainingRequested
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Message)
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
 def encode(message: Message) -> bytes:

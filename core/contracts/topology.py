@@ -29,7 +29,12 @@ def score_queue(shard: int) -> str:
 def queues(shards: int) -> tuple[Queue, ...]:
     """Every queue of the system; DEAD is the only one without a dead-letter target."""
     scores = tuple(Queue(score_queue(shard), single_active=True) for shard in range(shards))
-    return (*scores, Queue(LABELS, single_active=True), Queue(TRAINING, single_active=True, delivery_limit=2), Queue(DEAD))
+    return (
+        *scores,
+        Queue(LABELS, single_active=True),
+        Queue(TRAINING, single_active=True, delivery_limit=2),
+        Queue(DEAD),
+    )
 
 
 # Doorbells: Redis channels that carry ids only. Postgres is read again by whoever hears one.

@@ -1,9 +1,11 @@
 """PostgreSQL: the unit of work, and the only place that commits."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+from sqlalchemy import CursorResult, Executable
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -22,6 +24,10 @@ class UnitOfWork:
     session: AsyncSession
     after_commit: list[AfterCommit] = field(default_factory=list)
     """Doorbells, rung once the commit holds. They are hints: a failure is the bell's own to swallow."""
+
+    async def run(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        """Execute SQL that loads no table objects, inside this unit of work."""
+        return await (await self.session.connection()).execute(statement, values)
 
 
 @dataclass(frozen=True)

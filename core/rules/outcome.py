@@ -17,9 +17,7 @@ class Thresholds:
     decline: float
 
 
-def outcome_of(
-    score: float | None, thresholds: Thresholds, hits: Sequence[RuleHit], status: FeaturesStatus
-) -> Outcome:
+def outcome_of(score: float | None, thresholds: Thresholds, hits: Sequence[RuleHit], status: FeaturesStatus) -> Outcome:
     """The most severe of what score and rules ask for. Without features or without a model nothing is approved."""
     asked = [hit.outcome for hit in hits]
     if status is FeaturesStatus.DEGRADED or score is None:

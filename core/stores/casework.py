@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import func, text
 from sqlmodel import col, select
 
-from core.base.terms import AlertStatus
+from core.base.terms import AlertStatus, EntityKind, LabelSource
 from core.infra.postgres import UnitOfWork
+from core.stores.flow import ENTITY_COLUMNS
 from core.stores.recordset import insert_rows
 from core.tables.casework import Alert, Note, TransactionLabel
 from core.tables.flow import Transaction
@@ -127,7 +128,7 @@ async def labels_since_last_training(work: UnitOfWork) -> int:
         "SELECT count(*) FROM label WHERE label_source <> 'import' "
         "AND received_at > COALESCE((SELECT max(requested_at) FROM training_run), '-infinity')"
     )
-    return int((await work.session.execute(query)).scalar_one())
+    return int((await work.run(query)).scalar_one())
 
 
 async def expired_claims(work: UnitOfWork, now: datetime, limit: int) -> Sequence[Alert]:
@@ -139,3 +140,80 @@ async def expired_claims(work: UnitOfWork, now: datetime, limit: int) -> Sequenc
         .with_for_update(skip_locked=True)
     )
     return (await work.session.exec(query)).all()
+
+
+@dataclass(frozen=True)
+class LossPlace:
+    """Keyset of the queue by expected loss: strictly after this."""
+
+    expected_loss_minor: int
+    id: UUID
+
+
+async def alerts_by_loss(
+    work: UnitOfWork, *, status: AlertStatus | None, after: LossPlace | None, limit: int
+) -> Sequence[Alert]:
+    """Largest expected loss first (in minor units, currencies side by side); `status` None = all that are not closed."""
+    query = select(Alert).order_by(col(Alert.expected_loss_minor).desc(), col(Alert.id)).limit(limit)
+    query = query.where(Alert.status == status.value if status else col(Alert.status) != AlertStatus.CLOSED.value)
+    if after:
+        loss = col(Alert.expected_loss_minor)
+        later = (loss == after.expected_loss_minor) & (col(Alert.id) > after.id)
+        query = query.where(loss <= after.expected_loss_minor, (loss < after.expected_loss_minor) | later)
+    return (await work.session.exec(query)).all()
+
+
+async def alert_versions(work: UnitOfWork, ids: Sequence[UUID], *, newest: int) -> dict[UUID, int]:
+    """Versions of these alerts and of the `newest` ones."""
+    latest = select(Alert.id, Alert.version).order_by(col(Alert.opened_at).desc(), col(Alert.id).desc()).limit(newest)
+    asked = select(Alert.id, Alert.version).where(col(Alert.id).in_(ids)).limit(len(ids))
+    rows = [*(await work.session.exec(latest)).all(), *((await work.session.exec(asked)).all() if ids else ())]
+    return {row[0]: row[1] for row in rows}
+
+
+@dataclass(frozen=True)
+class RelatedAlert:
+    """Another alert, and what its payment shares with ours."""
+
+    alert: Alert
+    shared: EntityKind
+
+
+async def related_alerts(
+    work: UnitOfWork, row: Transaction, kinds: Sequence[EntityKind], *, payments: int = 300, limit: int = 6
+) -> list[RelatedAlert]:
+    """Alerts on the latest `payments` of each entity `row` names, at most `limit` an entity, newest first.
+
+    Looking at a bounded number of payments keeps a busy merchant from costing a walk through its whole history.
+    """
+    found: dict[UUID, RelatedAlert] = {}
+    for kind in kinds:
+        column = getattr(Transaction, ENTITY_COLUMNS[kind])
+        ident = getattr(row, ENTITY_COLUMNS[kind])
+        if ident is None:
+            continue
+        recent = (
+            select(Transaction.uid).where(column == ident).order_by(col(Transaction.occurred_at).desc()).limit(payments)
+        )
+        query = (
+            select(Alert)
+            .where(col(Alert.transaction_uid).in_(recent), Alert.transaction_uid != row.uid)
+            .order_by(col(Alert.opened_at).desc())
+            .limit(limit)
+        )
+        for other in (await work.session.exec(query)).all():
+            found.setdefault(other.id, RelatedAlert(other, kind))
+    return sorted(found.values(), key=lambda related: related.alert.opened_at, reverse=True)
+
+
+async def labels_by_transaction(work: UnitOfWork, uids: Sequence[UUID]) -> dict[UUID, TransactionLabel]:
+    """The label that counts for each: the weightiest source's, and of those the latest reported."""
+    query = select(TransactionLabel).where(col(TransactionLabel.transaction_uid).in_(uids)).limit(len(uids) * 8)
+    weight = {source.value: place for place, source in enumerate(LabelSource)}
+    best: dict[UUID, TransactionLabel] = {}
+    for label in (await work.session.exec(query)).all() if uids else ():
+        other = best.get(label.transaction_uid)
+        rank = (weight[label.label_source], label.reported_at)
+        if other is None or rank > (weight[other.label_source], other.reported_at):
+            best[label.transaction_uid] = label
+    return best

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, text, update
+from sqlalchemy import func, literal_column, or_, text, update
 from sqlmodel import col, select
 
 from core.base.clock import from_ms, to_ms
@@ -24,6 +24,7 @@ ENTITY_COLUMNS = {
     EntityKind.DEVICE: "device_id",
     EntityKind.IP: "ip",
 }
+NIL = UUID(int=0)
 _SHARED = (
     "uid", "source_id", "transaction_id", "amount_minor", "currency", "customer_id", "card_id", "merchant_id",
     "merchant_category", "merchant_country", "channel", "device_id", "ip", "email_hash", "latitude", "longitude",
@@ -84,7 +85,7 @@ async def known(work: UnitOfWork, keys: Sequence[tuple[SourceId, TransactionId]]
         "JOIN transaction t USING (source_id, transaction_id)"
     )
     values = {"sources": [source for source, _ in keys], "ids": [ident for _, ident in keys]}
-    rows = await work.session.execute(query, values)
+    rows = await work.run(query, values)
     return {(row[0], row[1]): Known(row[2], bytes(row[3])) for row in rows}
 
 
@@ -134,7 +135,7 @@ class DecisionCursor:
     """A place in commit order; the start is (0, nil UUID, 0)."""
 
     xid: int = 0
-    uid: UUID = UUID(int=0)
+    uid: UUID = NIL
     version: int = 0
 
     def __str__(self) -> str:
@@ -165,7 +166,7 @@ async def decisions_after(
         "ORDER BY d.xid, d.transaction_uid, d.version LIMIT :limit"
     )
     values = {"source": source, "xid": str(cursor.xid), "uid": cursor.uid, "version": cursor.version, "limit": limit}
-    places = [(DecisionCursor(int(r[0]), r[1], r[2]), r[3]) for r in await work.session.execute(picked, values)]
+    places = [(DecisionCursor(int(r[0]), r[1], r[2]), r[3]) for r in await work.run(picked, values)]
     query = select(Decision).where(col(Decision.transaction_uid).in_([place.uid for place, _ in places]))
     rows = {(d.transaction_uid, d.version): d for d in (await work.session.exec(query)).all()} if places else {}
     return [(place, rows[place.uid, place.version], ident) for place, ident in places]
@@ -246,12 +247,12 @@ async def walk_accepted(work: UnitOfWork, *, batch: int = 5000) -> AsyncIterator
     after = text("(transaction.xid, transaction.uid) > (CAST(CAST(:xid AS text) AS xid8), CAST(:uid AS uuid))")
     while True:
         query = (
-            select(Transaction, text("CAST(transaction.xid AS text)"))
+            select(Transaction, literal_column("CAST(transaction.xid AS text)"))
             .where(after.bindparams(xid=last[0], uid=last[1]))
             .order_by(text("transaction.xid, transaction.uid"))
             .limit(batch)
         )
-        rows = (await work.session.execute(query)).all()
+        rows = (await work.session.exec(query)).all()
         if not rows:
             return
         yield [row[0] for row in rows]
@@ -279,7 +280,7 @@ async def walk_logged_vectors(
         rows = (await work.session.exec(query)).all()
         if not rows:
             return
-        yield [(row[0], row[1]) for row in rows]
+        yield [(row[0], list(row[1])) for row in rows]
         last = rows[-1][0]
 
 
@@ -309,7 +310,7 @@ async def add_outbox(work: UnitOfWork, rows: Sequence[OutboxMessage]) -> None:
 
 
 async def mark_sent(work: UnitOfWork, ids: Sequence[UUID], now: datetime) -> None:
-    await work.session.execute(update(OutboxMessage).where(col(OutboxMessage.id).in_(ids)).values(sent_at=now))
+    await work.run(update(OutboxMessage).where(col(OutboxMessage.id).in_(ids)).values(sent_at=now))
 
 
 async def due_outbox(work: UnitOfWork, now: datetime, *, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
@@ -330,7 +331,7 @@ async def due_outbox(work: UnitOfWork, now: datetime, *, lease: timedelta, limit
 
 
 async def retry_outbox_at(work: UnitOfWork, ids: Sequence[UUID], next_at: datetime) -> None:
-    await work.session.execute(update(OutboxMessage).where(col(OutboxMessage.id).in_(ids)).values(next_at=next_at))
+    await work.run(update(OutboxMessage).where(col(OutboxMessage.id).in_(ids)).values(next_at=next_at))
 
 
 async def purge_outbox(work: UnitOfWork, *, sent_before: datetime, limit: int) -> int:
@@ -338,8 +339,8 @@ async def purge_outbox(work: UnitOfWork, *, sent_before: datetime, limit: int) -
     statement = text(
         "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at < :before ORDER BY sent_at LIMIT :limit)"
     )
-    result = await work.session.execute(statement, {"before": sent_before, "limit": limit})
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    result = await work.run(statement, {"before": sent_before, "limit": limit})
+    return result.rowcount
 
 
 @dataclass(frozen=True)

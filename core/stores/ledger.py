@@ -3,22 +3,31 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from core.infra.postgres import UnitOfWork
+from core.stores.recordset import insert_rows
 from core.tables.ledger import AuditEvent
 
 WRITTEN_COLUMNS = (
-    "event_id", "actor_type", "actor_id", "action", "subject_type", "subject_id", "result", "detail", "written_at", "leaf",
+    "event_id",
+    "actor_type",
+    "actor_id",
+    "action",
+    "subject_type",
+    "subject_id",
+    "result",
+    "detail",
+    "written_at",
+    "leaf",
 )
 """The columns the application may set; the rest are the server's. The grant names the same ones."""
 
 
 async def append(work: UnitOfWork, rows: Sequence[AuditEvent]) -> None:
-    if rows:
-        values = [{name: getattr(row, name) for name in WRITTEN_COLUMNS} for row in rows]
-        await work.session.execute(insert(AuditEvent), values)
+    values = [{name: getattr(row, name) for name in WRITTEN_COLUMNS} for row in rows]
+    await insert_rows(work, AuditEvent, values)
 
 
 @dataclass(frozen=True)

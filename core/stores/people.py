@@ -52,17 +52,15 @@ async def session_and_user(work: UnitOfWork, token_sha: bytes) -> tuple[UserSess
 
 async def touch_session(work: UnitOfWork, token_sha: bytes, now: datetime) -> None:
     """Updates only a session that still exists: a slow request cannot bring a signed-out one back."""
-    await work.session.execute(
-        update(UserSession).where(col(UserSession.token_sha) == token_sha).values(last_seen_at=now)
-    )
+    await work.run(update(UserSession).where(col(UserSession.token_sha) == token_sha).values(last_seen_at=now))
 
 
 async def delete_session(work: UnitOfWork, token_sha: bytes) -> None:
-    await work.session.execute(delete(UserSession).where(col(UserSession.token_sha) == token_sha))
+    await work.run(delete(UserSession).where(col(UserSession.token_sha) == token_sha))
 
 
 async def delete_sessions_before(work: UnitOfWork, created_before: datetime) -> None:
-    await work.session.execute(delete(UserSession).where(col(UserSession.created_at) < created_before))
+    await work.run(delete(UserSession).where(col(UserSession.created_at) < created_before))
 
 
 async def source(work: UnitOfWork, source_id: SourceId) -> Source | None:
@@ -75,4 +73,6 @@ async def live_key(work: UnitOfWork, prefix: str) -> ApiKey | None:
 
 
 async def keys(work: UnitOfWork, limit: int = 500) -> Sequence[ApiKey]:
-    return (await work.session.exec(select(ApiKey).order_by(ApiKey.source_id, col(ApiKey.created_at)).limit(limit))).all()
+    return (
+        await work.session.exec(select(ApiKey).order_by(ApiKey.source_id, col(ApiKey.created_at)).limit(limit))
+    ).all()

@@ -28,7 +28,7 @@ async def model(work: UnitOfWork, model_id: ModelId) -> RegisteredModel | None:
 
 async def lock_models(work: UnitOfWork) -> None:
     """One promotion at a time, until the end of this unit of work."""
-    await work.session.execute(text("SELECT pg_advisory_xact_lock(hashtext('ronda.models'))"))
+    await work.run(text("SELECT pg_advisory_xact_lock(hashtext('ronda.models'))"))
 
 
 async def models(work: UnitOfWork, limit: int) -> Sequence[RegisteredModel]:
@@ -50,7 +50,9 @@ async def runs(work: UnitOfWork, limit: int) -> Sequence[TrainingRun]:
 async def unfinished_run(work: UnitOfWork) -> TrainingRun | None:
     """A run that is asked for or under way."""
     states = (RunStatus.REQUESTED.value, RunStatus.RUNNING.value)
-    query = select(TrainingRun).where(col(TrainingRun.status).in_(states)).order_by(col(TrainingRun.requested_at)).limit(1)
+    query = (
+        select(TrainingRun).where(col(TrainingRun.status).in_(states)).order_by(col(TrainingRun.requested_at)).limit(1)
+    )
     return (await work.session.exec(query)).one_or_none()
 
 

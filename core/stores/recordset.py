@@ -48,5 +48,5 @@ async def insert_rows(
     table: Table = model.__table__  # type: ignore[attr-defined]
     names = tuple(rows[0])
     body = _encoder.encode([{name: _plain(row[name]) for name in names} for row in rows]).decode()
-    result = await work.session.execute(_statement(table, names, tail), {"rows": body})
-    return [row[0] for row in result] if result.returns_rows else []
+    result = await work.run(_statement(table, names, tail), {"rows": body})
+    return [row[0] for row in result] if "RETURNING" in tail else []

@@ -30,7 +30,12 @@ class Transaction(SQLModel, table=True):
         Index("transaction_by_customer", "customer_id", text("occurred_at DESC")),
         Index("transaction_by_card", "card_id", text("occurred_at DESC"), postgresql_where=text("card_id IS NOT NULL")),
         Index("transaction_by_merchant", "merchant_id", text("occurred_at DESC")),
-        Index("transaction_by_device", "device_id", text("occurred_at DESC"), postgresql_where=text("device_id IS NOT NULL")),
+        Index(
+            "transaction_by_device",
+            "device_id",
+            text("occurred_at DESC"),
+            postgresql_where=text("device_id IS NOT NULL"),
+        ),
         Index("transaction_by_ip", "ip", text("occurred_at DESC"), postgresql_where=text("ip IS NOT NULL")),
         Index("transaction_in_commit_order", "xid", "uid"),
     )
@@ -78,14 +83,14 @@ class Decision(SQLModel, table=True):
     base_margin: float | None = Field(default=None, sa_type=Float)
     reasons: list[dict[str, Any]] = json_column("[]")
     """Most telling first: {code, text, contribution, features: [{name, value, usual}]}; empty where nobody will look."""
-    contributions: list[float] | None = Field(default=None, sa_type=ARRAY(Float))  # type: ignore[call-overload]
+    contributions: list[float] | None = Field(default=None, sa_type=ARRAY(Float))
     """SHAP value of each feature on the margin, in catalogue order; None where nobody will look."""
     rule_hits: list[dict[str, Any]] = json_column("[]")
     """{code, text, outcome}"""
     model_id: str | None = None
     policy_version: int
     catalogue_version: int
-    features: list[float | None] = Field(sa_type=ARRAY(Float))  # type: ignore[call-overload]
+    features: list[float | None] = Field(sa_type=ARRAY(Float))
     """The vector as scored, in catalogue order; NULL = not known."""
     features_status: str
     decided_at: datetime = Field(sa_type=DateTime(timezone=True))
@@ -117,5 +122,3 @@ class DeadLetter(SQLModel, table=True):
     reason: str
     body: bytes = Field(sa_type=LargeBinary)
     died_at: datetime = Field(sa_type=DateTime(timezone=True))
-
-

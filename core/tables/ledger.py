@@ -22,7 +22,8 @@ class AuditEvent(SQLModel, table=True):
     id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
     xid: int = xid_column()
     at: datetime = Field(
-        default=None, sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()"))
+        default=None,
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
     )
     event_id: UUID = Field(unique=True)
     actor_type: str

@@ -28,9 +28,7 @@ class RegisteredModel(SQLModel, table=True):
     """A trained model. Its artifact is content-addressed: the id is the start of the SHA-256."""
 
     __tablename__ = "model"
-    __table_args__ = (
-        Index("model_one_champion", "stage", unique=True, postgresql_where=text("stage = 'champion'")),
-    )
+    __table_args__ = (Index("model_one_champion", "stage", unique=True, postgresql_where=text("stage = 'champion'")),)
     id: str = Field(primary_key=True)
     artifact_sha: str
     artifact_size: int

@@ -1,8 +1,9 @@
 """The first schema: tables, rights, and the policy in force on the first day."""
 
 from alembic import op
-from backend.migrations import rights
 from sqlmodel import SQLModel
+
+from backend.migrations import rights
 
 revision = "0001"
 down_revision = None

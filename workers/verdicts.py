@@ -1,0 +1,119 @@
+"""From payments, vectors and scores to the rows that a decision writes. No clients, no clock of its own."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from core.acts.audit import Actor, Event
+from core.base.clock import from_ms
+from core.base.ids import new_uuid
+from core.base.terms import Action, AlertStatus, FeaturesStatus, Outcome
+from core.contracts.messages import Payment
+from core.rules.engine import RuleHit
+from models.features.catalogue import CATALOGUE_VERSION
+
+NO_FEATURES = "Decided without this customer's history: the feature store was not available"
+NO_MODEL = "Decided by rules only: no model is in use yet"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Why: SHAP values on the margin in catalogue order, the margin they start from, and the same in words."""
+
+    contributions: list[float]
+    base_margin: float
+    reasons: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One decision, ready to be stored. `score` and `margin` are None when no model scored."""
+
+    payment: Payment
+    vector: Sequence[float]
+    status: FeaturesStatus
+    score: float | None
+    margin: float | None
+    hits: Sequence[RuleHit]
+    outcome: Outcome
+    explained: Explained | None
+    model_id: str | None
+    policy_version: int
+
+    @property
+    def alerts(self) -> bool:
+        return self.outcome is not Outcome.APPROVE
+
+
+def decision_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
+    explained = verdict.explained
+    return {
+        "transaction_uid": verdict.payment.uid,
+        "version": 1,
+        "outcome": verdict.outcome.value,
+        "score": verdict.score,
+        "margin": verdict.margin,
+        "base_margin": explained.base_margin if explained else None,
+        "reasons": explained.reasons if explained else [],
+        "contributions": explained.contributions if explained else None,
+        "rule_hits": [hit.as_json() for hit in verdict.hits],
+        "model_id": verdict.model_id,
+        "policy_version": verdict.policy_version,
+        "catalogue_version": CATALOGUE_VERSION,
+        "features": [None if math.isnan(value) else value for value in verdict.vector],
+        "features_status": verdict.status.value,
+        "decided_at": now,
+    }
+
+
+def alert_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
+    payment = verdict.payment
+    return {
+        "id": new_uuid(),
+        "transaction_uid": payment.uid,
+        "status": AlertStatus.OPEN.value,
+        "outcome": verdict.outcome.value,
+        "score": verdict.score,
+        "expected_loss_minor": round((verdict.score if verdict.score is not None else 1.0) * payment.amount_minor),
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+        "customer_id": payment.customer_id,
+        "merchant_id": payment.merchant_id,
+        "top_reason": top_reason(verdict),
+        "occurred_at": from_ms(payment.occurred_at_ms),
+        "opened_at": now,
+        "version": 1,
+    }
+
+
+def top_reason(verdict: Verdict) -> str:
+    """A rule's words when a rule asked for this outcome, else the strongest reason towards fraud."""
+    if verdict.status is FeaturesStatus.DEGRADED:
+        return NO_FEATURES
+    decisive = [hit.text for hit in verdict.hits if hit.outcome is verdict.outcome]
+    upward = [
+        reason["text"]
+        for reason in (verdict.explained.reasons if verdict.explained else [])
+        if reason["direction"] == "up"
+    ]
+    return next(iter([*decisive, *upward]), NO_MODEL if verdict.score is None else "Many small signs together")
+
+
+def events_of(verdict: Verdict, alert_id: UUID | None, actor: Actor) -> list[Event]:
+    detail = {
+        "outcome": verdict.outcome.value,
+        "score": verdict.score,
+        "model": verdict.model_id,
+        "policy": verdict.policy_version,
+        "features": verdict.status.value,
+        "rules": [hit.code for hit in verdict.hits],
+    }
+    events = [Event(actor, Action.DECISION_MAKE, "transaction", str(verdict.payment.uid), detail)]
+    if alert_id:
+        events.append(
+            Event(actor, Action.ALERT_OPEN, "alert", str(alert_id), {"transaction": str(verdict.payment.uid)})
+        )
+    return events
