@@ -1,0 +1,115 @@
+"""Real servers for tests: one of each per session, started when a test first asks, private and on loopback."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import aio_pika
+import asyncpg
+
+from backend.embedded import Running, find_rabbit, start_postgres, start_rabbit, start_valkey
+from core.contracts.topology import queues
+
+TEMPLATE = "ronda_template"
+MOST_SHARDS = 8
+"""Score queues that a test may have left behind."""
+
+
+class Server:
+    """A server that tests may kill and start again; its URL stays the same."""
+
+    def __init__(self, start: Callable[[Path], Awaitable[Running]], data_dir: Path) -> None:
+        self._start = start
+        self._data_dir = data_dir
+        self._running: Running | None = None
+
+    @property
+    def url(self) -> str:
+        return self.running.url
+
+    @property
+    def running(self) -> Running:
+        assert self._running is not None, "the server was not started"
+        return self._running
+
+    async def start(self) -> None:
+        self._running = await self._start(self._data_dir)
+
+    async def kill(self) -> None:
+        """SIGKILL, and waits until the process is gone."""
+        self.running.kill()
+        await self.running.wait()
+
+    async def stop(self) -> None:
+        if self._running is not None:
+            await self._running.stop()
+
+    async def restart_after_kill(self) -> None:
+        """Raises AssertionError if the URL changed: clients could not find the server again."""
+        url = self.url
+        await self.kill()
+        await self.start()
+        assert self.url == url, "another program took the server's port"
+
+
+@asynccontextmanager
+async def running_server(start: Callable[[Path], Awaitable[Running]], data_dir: Path) -> AsyncIterator[Server]:
+    server = Server(start, data_dir)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def rabbit_or_fail() -> None:
+    """A missing broker is a failure, not a skip: half of the contract would go untested unseen."""
+    assert find_rabbit(), "rabbitmq-server is not installed: run `./ronda test`, or `apt-get install rabbitmq-server`"
+
+
+async def run_sql(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def fresh_database(server_url: str) -> AsyncIterator[str]:
+    """A copy of the migrated template, dropped afterwards."""
+    name = f"test_{uuid4().hex[:12]}"
+    await run_sql(server_url, f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
+    try:
+        yield with_database(server_url, name)
+    finally:
+        await run_sql(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def with_database(url: str, name: str) -> str:
+    return f"{url.rsplit('/', 1)[0]}/{name}"
+
+
+async def delete_queues(rabbit_url: str) -> None:
+    """Removes every queue of the topology, with its messages."""
+    connection = await aio_pika.connect(rabbit_url)
+    async with connection:
+        channel = await connection.channel()
+        for queue in queues(MOST_SHARDS):
+            await channel.queue_delete(queue.name)
+
+
+__all__ = [
+    "Server",
+    "delete_queues",
+    "fresh_database",
+    "rabbit_or_fail",
+    "run_sql",
+    "running_server",
+    "start_postgres",
+    "start_rabbit",
+    "start_valkey",
+    "with_database",
+]
