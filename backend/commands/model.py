@@ -1,0 +1,136 @@
+"""train, promote, features rebuild|check."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.commands.common import MODEL, DataDir, Json, show, show_json, with_resources
+from backend.commands.people import by_command_line
+from core.base.errors import NotFound, RondaError
+
+if TYPE_CHECKING:
+    from core.acts.audit import Actor
+    from core.infra.postgres import UnitOfWork
+    from core.infra.resources import Resources
+    from core.tables.policy import TrainingRun
+
+features = typer.Typer(
+    help="The live feature state in Redis, made from the transactions in PostgreSQL.", no_args_is_help=True
+)
+
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="EMAIL", help="The person who acts, for the audit trail and the four eyes."),
+]
+POLL_S = 0.5
+
+
+class TrainingFailed(RondaError):
+    code = "training_failed"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=MODEL)(train)
+    app.command(rich_help_panel=MODEL)(promote)
+    app.add_typer(features, name="features", rich_help_panel=MODEL)
+
+
+async def actor_of(work: "UnitOfWork", email: str | None) -> "Actor":
+    """Raises NotFound."""
+    from core.acts.people import user_actor
+    from core.stores import people
+
+    if email is None:
+        return by_command_line()
+    user = await people.user_by_email(work, email.strip().lower())
+    if user is None:
+        raise NotFound(f"there is no user {email}")
+    return user_actor(user)
+
+
+def train(
+    by: By = None,
+    wait: Annotated[bool, typer.Option(help="Show how it goes on until it is done.")] = True,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a worker to train a challenger on what is known by now. `ronda promote` makes it the champion."""
+    from core.acts import registry
+
+    async def ask(resources: "Resources") -> "TrainingRun":
+        async with resources.postgres.unit_of_work() as work:
+            run = await registry.request_training(work, by=await actor_of(work, by))
+        return await _follow(resources, run, quiet=as_json) if wait else run
+
+    run = with_resources(data_dir, ask)
+    if as_json:
+        show_json({"run": str(run.id), "status": run.status, "step": run.step, "model": run.model_id})
+    elif wait:
+        show(f"challenger {run.model_id} is registered; promote it with: ronda promote {run.model_id} --by EMAIL")
+    else:
+        show(f"training {run.id} is asked for")
+
+
+async def _follow(resources: "Resources", run: "TrainingRun", *, quiet: bool) -> "TrainingRun":
+    """Until the run is over. Raises TrainingFailed with the worker's reason."""
+    from rich.console import Console
+
+    from backend.display import Display, Step
+    from core.base.terms import RunStatus
+    from core.stores import policy
+
+    display = Display(Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True))
+    with display.progress() as steps:
+        while run.status in (RunStatus.REQUESTED.value, RunStatus.RUNNING.value):
+            steps.at(Step(run.progress, run.step))
+            await asyncio.sleep(POLL_S)
+            async with resources.postgres.reading() as work:
+                run = await policy.run(work, run.id) or run
+        steps.done()
+    if run.status == RunStatus.FAILED.value:
+        raise TrainingFailed(f"the training failed: {run.step}")
+    return run
+
+
+def promote(
+    model_id: Annotated[
+        str, typer.Argument(metavar="MODEL", help="The model's id, as `ronda train` and the console show it.")
+    ],
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by", metavar="EMAIL", help="Who promotes: another person than the one who asked for the training."
+        ),
+    ],
+    data_dir: DataDir = None,
+) -> None:
+    """Make a model the champion. Scorers take it up at once, without dropping a payment."""
+    from core.acts import registry
+    from core.base.ids import ModelId
+
+    async def act(resources: "Resources") -> str:
+        four_eyes = resources.settings.four_eyes
+        async with resources.postgres.unit_of_work() as work:
+            actor = await actor_of(work, by)
+            model = await registry.promote(work, resources.redis, ModelId(model_id), by=actor, four_eyes=four_eyes)
+        return model.id
+
+    show(f"model {with_resources(data_dir, act)} is the champion")
+
+
+@features.command("rebuild")
+def features_rebuild(data_dir: DataDir = None) -> None:
+    """Build the feature state anew from PostgreSQL, beside the one in use, then switch. Scoring goes on meanwhile."""
+    from backend.display import Display, Step
+    from workers.rebuild import rebuild_features
+
+    async def rebuild(resources: "Resources") -> int:
+        with Display().progress() as steps:
+            return await rebuild_features(
+                resources,
+                by=by_command_line(),
+                report=lambda share, _words: steps.at(Step(share, "rebuilding the feature state")),
+            )
+
+    show(f"{with_resources(data_dir, rebuild):,} payments are in the feature state")
