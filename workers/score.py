@@ -22,11 +22,12 @@ from core.infra.redis import ring
 from core.rules.outcome import outcome_of
 from core.stores import casework, flow
 from models.features.catalogue import NAMES
-from models.features.online import FeaturesUnavailable, OnlineFeatures
+from models.features.online import FeaturesUnavailable, OnlineFeatures, StaleGeneration
 from models.features.vector import FloatMatrix
 from models.scoring.reasons import reasons
 from workers.handling import consume, read
 from workers.lineup import Lineup, LineupKeeper
+from workers.rebuild import rebuild_features
 from workers.runner import JobContext
 from workers.verdicts import Explained, Verdict, alert_row, decision_row, events_of
 
@@ -46,18 +47,29 @@ async def score(context: JobContext) -> None:
         follower.cancel()
         with suppress(asyncio.CancelledError):
             await follower
+        await scorer.close()
 
 
 class _ScoringDesk:
+    """One scorer process's feature store, model and policy."""
+
     def __init__(self, context: JobContext) -> None:
         self._resources = context.resources
         self._features = OnlineFeatures(context.resources.redis)
+        self._rebuild: asyncio.Task[int] | None = None
         self.lineup = LineupKeeper(context.resources)
 
     async def prepare(self) -> None:
         with suppress(FeaturesUnavailable):
-            await self._features.prepare()
+            if (await self._features.prepare()).empty:
+                await rebuild_features(self._resources, by=ACTOR)
         await self.lineup.refresh()
+
+    async def close(self) -> None:
+        if self._rebuild:
+            self._rebuild.cancel()
+            with suppress(asyncio.CancelledError, FeaturesUnavailable):
+                await self._rebuild
 
     async def handle(self, deliveries: list[Delivery]) -> None:
         readable = await read(deliveries, ScoreBatch)
@@ -79,7 +91,13 @@ class _ScoringDesk:
             return await self._features.vectors(payments), FeaturesStatus.COMPLETE
         except FeaturesUnavailable as error:
             log.warning("scoring without features", detail=error.detail, payments=len(payments))
+            if isinstance(error, StaleGeneration):
+                self._start_rebuild()
             return np.full((len(payments), len(NAMES)), np.nan), FeaturesStatus.DEGRADED
+
+    def _start_rebuild(self) -> None:
+        if self._rebuild is None or self._rebuild.done():
+            self._rebuild = asyncio.create_task(rebuild_features(self._resources, by=ACTOR))
 
     async def _store(self, verdicts: Sequence[Verdict]) -> None:
         """Decisions, alerts, explanations and audit events in one commit. What is decided already writes nothing."""

@@ -25,7 +25,9 @@ class UnitOfWork:
     after_commit: list[AfterCommit] = field(default_factory=list)
     """Doorbells, rung once the commit holds. They are hints: a failure is the bell's own to swallow."""
 
-    async def run(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+    async def run(
+        self, statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> CursorResult[*tuple[Any, ...]]:
         """Execute SQL that loads no table objects, inside this unit of work."""
         return await (await self.session.connection()).execute(statement, values)
 

@@ -71,7 +71,7 @@ def _compile(rule: Rule) -> Any:
 def _holds(program: Any, facts: dict[str, Any]) -> bool:
     try:
         return program.execute(facts) is True
-    except (RuntimeError, TypeError, ValueError):
+    except (KeyError, RuntimeError, TypeError, ValueError):
         return False  # a field the payment does not have, or of another type: not a hit
 
 

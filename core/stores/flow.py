@@ -246,7 +246,7 @@ async def walk_accepted(work: UnitOfWork, *, batch: int = 5000) -> AsyncIterator
     last: tuple[str, UUID] = ("0", UUID(int=0))
     after = text("(transaction.xid, transaction.uid) > (CAST(CAST(:xid AS text) AS xid8), CAST(:uid AS uuid))")
     while True:
-        query = (
+        query: Any = (
             select(Transaction, literal_column("CAST(transaction.xid AS text)"))
             .where(after.bindparams(xid=last[0], uid=last[1]))
             .order_by(text("transaction.xid, transaction.uid"))
@@ -258,6 +258,17 @@ async def walk_accepted(work: UnitOfWork, *, batch: int = 5000) -> AsyncIterator
         yield [row[0] for row in rows]
         last = (rows[-1][1], rows[-1][0].uid)
         work.session.expunge_all()
+
+
+async def accepted_since(work: UnitOfWork, since: datetime, *, limit: int) -> Sequence[Transaction]:
+    """In the order of acceptance."""
+    query = (
+        select(Transaction)
+        .where(col(Transaction.accepted_at) >= since)
+        .order_by(text("transaction.xid, transaction.uid"))
+        .limit(limit)
+    )
+    return (await work.session.exec(query)).all()
 
 
 async def walk_logged_vectors(

@@ -38,6 +38,7 @@ class Transaction(SQLModel, table=True):
         ),
         Index("transaction_by_ip", "ip", text("occurred_at DESC"), postgresql_where=text("ip IS NOT NULL")),
         Index("transaction_in_commit_order", "xid", "uid"),
+        Index("transaction_by_acceptance", "accepted_at"),
     )
     uid: UUID = Field(primary_key=True)
     source_id: str = Field(foreign_key="source.id")
