@@ -102,6 +102,15 @@ local function unknown(out, count)
   for _ = 1, count do out[#out + 1] = -1 end
 end
 
+-- Running totals of records [low, high], decoded in one go: {time, total, time, total, ...}.
+local function numbers_between(history, low, high)
+  local bytes, from = history.block, (low - history.first) * 16 + 1
+  if low < history.first then
+    bytes, from = call('GETRANGE', history.key, low * 16, high * 16 + 15), 1
+  end
+  return {unpack_bytes('<' .. string.rep('dd', high - low + 1), bytes, from)}
+end
+
 -- Amounts of the customer's payments up to index `at`: count, sum, twice the median, squared deviations, largest.
 local function own_amounts(out, history, at, lowest)
   local count = min(at - lowest, OWN_PAYMENTS)
@@ -109,14 +118,14 @@ local function own_amounts(out, history, at, lowest)
     out[#out + 1] = 0
     return unknown(out, 4)
   end
-  local amounts, later = {}, total_at(history, at)
-  local sum = later
-  for index = at - 1, at - count, -1 do
-    local total = total_at(history, index)
-    amounts[#amounts + 1] = later - total
+  local numbers = numbers_between(history, at - count, at)
+  local amounts, later = {}, numbers[2 * count + 2]
+  local sum = later - numbers[2]
+  for back = 1, count do
+    local total = numbers[2 * (count - back) + 2]
+    amounts[back] = later - total
     later = total
   end
-  sum = sum - later
   local deviations = 0
   for index = 1, count do
     local deviation = count * amounts[index] - sum
