@@ -1,0 +1,50 @@
+# Passwords are made here, and reach a task only as a whole URL from Secrets Manager. They are in Terraform's state, too:
+# see backend.tf. Letters and digits only, because each becomes a part of a URL.
+
+resource "random_password" "database" {
+  length  = 48
+  special = false
+}
+
+resource "random_password" "cache" {
+  length  = 64
+  special = false
+}
+
+resource "random_password" "broker" {
+  length  = 48
+  special = false
+}
+
+locals {
+  database_tls = var.database_ca_in_image ? "verify-full" : "require"
+  broker_url   = trimprefix(aws_mq_broker.main.instances[0].endpoints[0], "amqps://")
+
+  # The setting that each secret becomes in a task.
+  secret_urls = {
+    RONDA_DATABASE_URL = "postgresql://${aws_db_instance.main.username}:${random_password.database.result}@${aws_db_instance.main.address}:${aws_db_instance.main.port}/${aws_db_instance.main.db_name}?ssl=${local.database_tls}"
+    RONDA_REDIS_URL    = "rediss://:${random_password.cache.result}@${aws_elasticache_replication_group.main.primary_endpoint_address}:${local.port.cache}/0"
+    RONDA_BUS_URL      = "amqps://ronda:${random_password.broker.result}@${local.broker_url}/"
+  }
+  secret_names = {
+    RONDA_DATABASE_URL = "database-url"
+    RONDA_REDIS_URL    = "redis-url"
+    RONDA_BUS_URL      = "bus-url"
+  }
+}
+
+resource "aws_secretsmanager_secret" "url" {
+  # checkov:skip=CKV2_AWS_57: a rotation has to change the server and restart the tasks together; terraform/README.md tells how
+  for_each = local.secret_names
+
+  name_prefix = "${local.name}/${each.value}-"
+  description = "${each.key} of ${local.name}"
+  kms_key_id  = aws_kms_key.main.arn
+}
+
+resource "aws_secretsmanager_secret_version" "url" {
+  for_each = local.secret_names
+
+  secret_id     = aws_secretsmanager_secret.url[each.key].id
+  secret_string = local.secret_urls[each.key]
+}

@@ -1,0 +1,267 @@
+# The same image everywhere; the command decides what a task is.
+
+resource "aws_ecs_cluster" "main" {
+  name = local.name
+
+  setting {
+    name  = "containerInsights"
+    value = "enhanced"
+  }
+}
+
+resource "aws_ecs_cluster_capacity_providers" "main" {
+  cluster_name       = aws_ecs_cluster.main.name
+  capacity_providers = ["FARGATE"]
+
+  default_capacity_provider_strategy {
+    capacity_provider = "FARGATE"
+    weight            = 1
+  }
+}
+
+locals {
+  image = {
+    for name in local.process_names :
+    name => "${aws_ecr_repository.ronda.repository_url}:${name == "migrate" && var.migrate_image_tag != "" ? var.migrate_image_tag : var.image_tag}"
+  }
+
+  process_commands = {
+    web     = ["serve"]
+    scorer  = ["work", "score"]
+    jobs    = ["work", "relay", "bury", "feedback", "retrain", "schedule", "reconcile"]
+    migrate = ["migrate"]
+  }
+
+  process_sizes = {
+    web     = { cpu = var.web.cpu, memory = var.web.memory }
+    scorer  = { cpu = var.scorer.cpu, memory = var.scorer.memory }
+    jobs    = { cpu = var.jobs.cpu, memory = var.jobs.memory }
+    migrate = { cpu = 512, memory = 1024 }
+  }
+
+  process_secrets = {
+    web     = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
+    scorer  = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
+    jobs    = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
+    migrate = ["RONDA_DATABASE_URL"]
+  }
+
+  # ECS sorts what it stores by name; so does a map, and a plan shows no change where there is none.
+  process_environment = {
+    for name, value in merge(
+      {
+        RONDA_ARTIFACTS_URL = local.artifacts_folder
+        RONDA_FOUR_EYES     = tostring(var.four_eyes)
+        RONDA_LOG_JSON      = "true"
+        RONDA_LOG_LEVEL     = var.log_level
+        RONDA_PUBLIC_URL    = var.public_url
+        RONDA_SHARDS        = tostring(var.shards)
+      },
+      var.database_ca_in_image ? { PGSSLROOTCERT = "/etc/ronda/database-ca.pem" } : {},
+    ) : name => value
+  }
+}
+
+resource "aws_ecs_task_definition" "process" {
+  for_each = local.process_names
+
+  family                   = "${local.name}-${each.key}"
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = local.process_sizes[each.key].cpu
+  memory                   = local.process_sizes[each.key].memory
+  execution_role_arn       = aws_iam_role.execution[each.key].arn
+  task_role_arn            = each.key == "migrate" ? null : aws_iam_role.task[each.key].arn
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = "X86_64"
+  }
+
+  container_definitions = jsonencode([
+    {
+      name                   = each.key
+      image                  = local.image[each.key]
+      command                = local.process_commands[each.key]
+      essential              = true
+      user                   = "${local.user_id}:${local.user_id}"
+      readonlyRootFilesystem = true
+      stopTimeout            = 60
+
+      linuxParameters = {
+        initProcessEnabled = true
+        capabilities       = { drop = ["ALL"] }
+      }
+
+      environment = [for name, value in local.process_environment : { name = name, value = value }]
+      secrets     = [for name in local.process_secrets[each.key] : { name = name, valueFrom = aws_secretsmanager_secret.url[name].arn }]
+
+      portMappings = each.key == "web" ? [{ name = "http", containerPort = local.port.web, hostPort = local.port.web, protocol = "tcp" }] : []
+
+      # Liveness only: whether it may get traffic is the load balancer's question. A worker that cannot work exits.
+      healthCheck = each.key == "web" ? {
+        command     = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:${local.port.web}/health/live', timeout=4)"]
+        interval    = 15
+        timeout     = 5
+        retries     = 3
+        startPeriod = 60
+      } : null
+
+      mountPoints = concat(
+        [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }],
+        each.key == "migrate" ? [] : [{ sourceVolume = "artifacts", containerPath = local.artifacts_folder, readOnly = each.key != "jobs" }],
+      )
+
+      logConfiguration = {
+        logDriver = "awslogs"
+        options = {
+          awslogs-group         = aws_cloudwatch_log_group.process[each.key].name
+          awslogs-region        = var.region
+          awslogs-stream-prefix = each.key
+        }
+      }
+    }
+  ])
+
+  volume {
+    name = "tmp"
+  }
+
+  dynamic "volume" {
+    for_each = each.key == "migrate" ? [] : ["artifacts"]
+
+    content {
+      name = volume.value
+
+      efs_volume_configuration {
+        file_system_id     = aws_efs_file_system.artifacts.id
+        transit_encryption = "ENABLED"
+
+        authorization_config {
+          access_point_id = aws_efs_access_point.artifacts.id
+          iam             = "ENABLED"
+        }
+      }
+    }
+  }
+}
+
+resource "aws_ecs_service" "web" {
+  name             = "web"
+  cluster          = aws_ecs_cluster.main.id
+  task_definition  = aws_ecs_task_definition.process["web"].arn
+  desired_count    = var.web.min
+  launch_type      = "FARGATE"
+  platform_version = "LATEST"
+
+  health_check_grace_period_seconds  = 60
+  deployment_minimum_healthy_percent = 100
+  deployment_maximum_percent         = 200
+  propagate_tags                     = "SERVICE"
+  enable_execute_command             = false
+
+  network_configuration {
+    subnets          = [for subnet in aws_subnet.application : subnet.id]
+    security_groups  = [aws_security_group.web.id]
+    assign_public_ip = false
+  }
+
+  load_balancer {
+    target_group_arn = aws_lb_target_group.web.arn
+    container_name   = "web"
+    container_port   = local.port.web
+  }
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  lifecycle {
+    ignore_changes = [desired_count] # the autoscaler's
+  }
+
+  depends_on = [
+    aws_efs_mount_target.artifacts,
+    aws_iam_role_policy.execution,
+    aws_lb_listener.https,
+    aws_route_table_association.application,
+    aws_secretsmanager_secret_version.url,
+    aws_vpc_endpoint.s3,
+    aws_vpc_endpoint.service,
+  ]
+}
+
+resource "aws_ecs_service" "scorer" {
+  name             = "scorer"
+  cluster          = aws_ecs_cluster.main.id
+  task_definition  = aws_ecs_task_definition.process["scorer"].arn
+  desired_count    = var.scorer.min
+  launch_type      = "FARGATE"
+  platform_version = "LATEST"
+
+  # Old and new may overlap: a shard's queue hands over to the next consumer when the old one closes.
+  deployment_minimum_healthy_percent = 100
+  deployment_maximum_percent         = 200
+  propagate_tags                     = "SERVICE"
+  enable_execute_command             = false
+
+  network_configuration {
+    subnets          = [for subnet in aws_subnet.application : subnet.id]
+    security_groups  = [aws_security_group.worker.id]
+    assign_public_ip = false
+  }
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  lifecycle {
+    ignore_changes = [desired_count] # the autoscaler's
+  }
+
+  depends_on = [
+    aws_efs_mount_target.artifacts,
+    aws_iam_role_policy.execution,
+    aws_route_table_association.application,
+    aws_secretsmanager_secret_version.url,
+    aws_vpc_endpoint.s3,
+    aws_vpc_endpoint.service,
+  ]
+}
+
+resource "aws_ecs_service" "jobs" {
+  name             = "jobs"
+  cluster          = aws_ecs_cluster.main.id
+  task_definition  = aws_ecs_task_definition.process["jobs"].arn
+  desired_count    = 1
+  launch_type      = "FARGATE"
+  platform_version = "LATEST"
+
+  # Never two: the schedule would ask twice. While it is away the outbox keeps what it would have done.
+  deployment_minimum_healthy_percent = 0
+  deployment_maximum_percent         = 100
+  propagate_tags                     = "SERVICE"
+  enable_execute_command             = false
+
+  network_configuration {
+    subnets          = [for subnet in aws_subnet.application : subnet.id]
+    security_groups  = [aws_security_group.worker.id]
+    assign_public_ip = false
+  }
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  depends_on = [
+    aws_efs_mount_target.artifacts,
+    aws_iam_role_policy.execution,
+    aws_route_table_association.application,
+    aws_secretsmanager_secret_version.url,
+    aws_vpc_endpoint.s3,
+    aws_vpc_endpoint.service,
+  ]
+}
