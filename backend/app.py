@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from console.router import make_console_router, static_router, template_config
+from console.router import live_updates, make_console_router, static_router, template_config
 from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> Litestar:
 
     return Litestar(
         route_handlers=[api_router(), live, ready, metrics, make_console_router(), static_router()],
-        lifespan=[lifespan],
+        lifespan=[lifespan, live_updates],
         exception_handlers=EXCEPTION_HANDLERS,
         template_config=template_config(),
         openapi_config=_OPENAPI,

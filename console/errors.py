@@ -1,0 +1,74 @@
+"""Errors as people read them: a page, or a fragment for htmx. HTTP numbers are chosen by the caller."""
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from litestar import Request
+from litestar.enums import MediaType
+from litestar.response import Redirect, Response, Template
+
+from console.access import PAGE_HEADERS, SAFE_METHODS
+from console.shell import is_fragment, shell
+
+_TITLES: Final = {
+    400: "That did not work",
+    401: "Sign in to go on",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not possible here",
+    409: "That cannot be done now",
+    413: "Too large",
+    429: "Too many attempts",
+    500: "Something broke",
+    503: "A server does not answer",
+}
+
+
+def render_error(request: Request[Any, Any, Any], status: int, code: str, detail: str) -> Response[Any]:
+    """A page; for htmx a fragment. Without a session: 303 to signing in for a page, 401 + HX-Redirect for htmx.
+
+    The live stream gets a plain 401: a redirect would make its client retry without pause.
+    """
+    headers = dict(PAGE_HEADERS)
+    if status == 401:
+        return _sign_in_first(request, headers)
+    scope_user = request.scope.get("user")
+    request.scope.setdefault("user", None)
+    context = {
+        **shell(request),
+        "title": _TITLES.get(status, "That did not work"),
+        "status": str(status),
+        "code": code,
+        "detail": detail,
+        "signed_in": scope_user is not None,
+    }
+    if is_fragment(request):
+        # The message goes to the page's alert region; what the user was looking at stays.
+        headers |= {"HX-Retarget": "#alert-region", "HX-Reswap": "innerHTML"}
+        return Template("_error.html", context=context, status_code=status, headers=headers, media_type=MediaType.HTML)
+    return Template("error.html", context=context, status_code=status, headers=headers, media_type=MediaType.HTML)
+
+
+def _sign_in_first(request: Request[Any, Any, Any], headers: dict[str, str]) -> Response[Any]:
+    streaming = "text/event-stream" in request.headers.get("accept", "")
+    htmx = request.headers.get("hx-request") == "true"
+    back = request.headers.get("hx-current-url", "") if htmx else str(request.url.path)
+    if htmx or streaming:
+        if htmx:
+            headers["HX-Redirect"] = _sign_in_path(_path_of(back))
+        return Response("Sign in to go on.", status_code=401, headers=headers, media_type=MediaType.TEXT)
+    if request.method in SAFE_METHODS and request.url.query:
+        back = f"{back}?{request.url.query}"
+    target = back if request.method in SAFE_METHODS else ""
+    return Redirect(_sign_in_path(target), status_code=303, headers=headers)
+
+
+def _path_of(url: str) -> str:
+    """Path and query of one of our own pages' addresses."""
+    _, _, rest = url.partition("://")
+    _, slash, path = rest.partition("/")
+    return slash + path
+
+
+def _sign_in_path(back: str) -> str:
+    return f"/sign-in?{urlencode({'next': back})}" if back not in {"", "/", "/queue"} else "/sign-in"

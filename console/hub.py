@@ -1,0 +1,278 @@
+"""The live hub: Redis rings, PostgreSQL is read again, one rendering goes to everyone who looks.
+
+One hub a process. A stream that cannot keep up is told to load afresh instead of growing a queue.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+from jinja2 import Environment
+
+from console.views.queue import alert_row, count_words, people_in
+from core.base.clock import to_ms, utc_now
+from core.base.errors import RondaError, TooManyAttempts
+from core.base.terms import AlertStatus
+from core.contracts.topology import BELL_ALERTS, BELL_MODELS, BELL_RUNS
+from core.infra.redis import listen
+from core.infra.resources import Resources
+from core.stores import casework, people
+from core.tables.casework import Alert
+
+HEARTBEAT_S: Final = 15.0
+COALESCE_S: Final = 0.25
+"""Bells that ring together are answered together."""
+RECHECK_S: Final = 5.0
+"""How often PostgreSQL is asked without a bell: Redis keeps no history of them."""
+BACKLOG: Final = 64
+STREAMS_A_USER: Final = 20
+QUEUE: Final = "queue"
+MODELS: Final = "models"
+_REMEMBERED: Final = 1000
+_AT_ONCE: Final = 100
+
+log = structlog.get_logger()
+
+
+def alert_topic(alert_id: UUID) -> str:
+    return f"alert:{alert_id}"
+
+
+def sse(*, body: str = "", event: str = "", ident: int | None = None) -> str:
+    """One message; an unnamed one is swapped in by htmx, a named one becomes a DOM event."""
+    lines = [f"id: {ident}"] if ident is not None else []
+    lines += [f"event: {event}"] if event else []
+    lines += [f"data: {line}" for line in body.splitlines() or [""]]
+    return "\n".join(lines) + "\n\n"
+
+
+RELOAD: Final = sse(event="ronda:reload")
+"""The page fetches its list again: something was missed."""
+
+
+@dataclass(eq=False)
+class Listener:
+    """One open stream. `since`: alerts opened after it are new to this page."""
+
+    topic: str
+    user_id: UUID
+    since: datetime
+    status: str = ""
+    queue: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(BACKLOG))
+
+    def push(self, message: str) -> None:
+        try:
+            self.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self._empty()
+            self.queue.put_nowait(RELOAD)
+
+    def end(self) -> None:
+        self._empty()
+        self.queue.put_nowait(None)
+
+    def _empty(self) -> None:
+        while not self.queue.empty():
+            self.queue.get_nowait()
+
+
+@dataclass(frozen=True)
+class Change:
+    """An alert as it is now, rendered once for all streams."""
+
+    alert: Alert
+    row: str
+
+
+def shown_to(listener: Listener, alert: Alert) -> bool:
+    """Whether this alert, when new, belongs on the listener's page."""
+    if listener.status:
+        return alert.status == listener.status
+    return alert.status != AlertStatus.CLOSED.value
+
+
+def queue_message(listener: Listener, changes: Sequence[Change], counts: str, at_ms: int) -> str:
+    """New rows go on top, known ones are patched where they stand; a patch for a row that is not there does nothing."""
+    parts = []
+    for change in changes:
+        if change.alert.opened_at > listener.since and shown_to(listener, change.alert):
+            parts.append(f'<hx-partial hx-target="#queue-rows" hx-swap="afterbegin">{change.row}</hx-partial>')
+        else:
+            target = f"#alert-{change.alert.id}"
+            parts.append(f'<hx-partial hx-target="{target}" hx-swap="outerMorph">{change.row}</hx-partial>')
+    return sse(body="".join([*parts, counts]), ident=at_ms)
+
+
+class Hub:
+    """Listens for the whole process and fans out."""
+
+    def __init__(self, resources: Resources, templates: Environment) -> None:
+        self._resources = resources
+        self._templates = templates
+        self._listeners: set[Listener] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._rung: set[UUID] = set()
+        self._models_rang = False
+        self._wake = asyncio.Event()
+        self._known: dict[UUID, int] = {}
+        """Alert versions last told, the newest told last."""
+        self._heard: deque[tuple[int, UUID]] = deque(maxlen=_REMEMBERED)
+        """(epoch ms, alert) of what changed lately, for streams that come back."""
+        self._complete_since_ms = to_ms(utc_now())
+        self._stopping = False
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._tell())]
+        for task in self._tasks:
+            task.add_done_callback(self._fell)
+
+    def _fell(self, task: "asyncio.Task[None]") -> None:
+        """A bug: say so, and end the streams so that their pages come back to a hub that listens again."""
+        if task.cancelled() or self._stopping:
+            return
+        log.error("live updates broke", exc_info=task.exception())
+        for other in self._tasks:
+            other.cancel()
+        self._tasks = []
+        for listener in self._listeners:
+            listener.end()
+
+    def end_streams(self) -> None:
+        """Every stream ends now, and pages reconnect by themselves. For a server that is about to stop."""
+        self._stopping = True
+        for listener in self._listeners:
+            listener.end()
+
+    async def close(self) -> None:
+        self.end_streams()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def open(self, listener: Listener, last_id_ms: int | None) -> None:
+        """`last_id_ms`: the last message this client saw, None on its first visit. Raises TooManyAttempts."""
+        if sum(other.user_id == listener.user_id for other in self._listeners) >= STREAMS_A_USER:
+            raise TooManyAttempts("You have too many live pages open.", retry_after_s=60)
+        if not self._tasks and not self._stopping:
+            self._complete_since_ms = to_ms(utc_now())
+            self.start()
+        self._listeners.add(listener)
+        if listener.topic == QUEUE:
+            await self._catch_up(listener, to_ms(listener.since) if last_id_ms is None else last_id_ms)
+
+    async def _catch_up(self, listener: Listener, from_ms: int) -> None:
+        """What changed between the page's rendering, or its last message, and now."""
+        if len(self._heard) == _REMEMBERED:
+            self._complete_since_ms = max(self._complete_since_ms, self._heard[0][0])
+        if from_ms < self._complete_since_ms:
+            listener.push(RELOAD)
+            return
+        missed = {ident for at_ms, ident in self._heard if at_ms >= from_ms - 2000}
+        if missed:
+            changes, counts = await self._read(list(missed))
+            listener.push(queue_message(listener, changes, counts, to_ms(utc_now())))
+
+    async def messages(self, listener: Listener, still_allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+        """What goes over the wire until the client leaves, the session ends or the server stops."""
+        asked = time.monotonic()
+        try:
+            yield "retry: 1000\n: hello\n\n"
+            while not self._stopping:
+                message: str | None = ": tick\n\n"
+                with suppress(TimeoutError):
+                    message = await asyncio.wait_for(listener.queue.get(), HEARTBEAT_S)
+                if time.monotonic() - asked >= HEARTBEAT_S:
+                    asked = time.monotonic()
+                    if not await still_allowed():
+                        return
+                if message is None:
+                    return
+                yield message
+        finally:
+            self._listeners.discard(listener)
+
+    async def _hear(self) -> None:
+        async for channel, ids in listen(self._resources.redis, (BELL_ALERTS, BELL_RUNS, BELL_MODELS)):
+            if channel == BELL_ALERTS:
+                self._ring({UUID(ident) for ident in ids})
+            elif channel:
+                self._models_rang = True
+                self._wake.set()
+
+    def _ring(self, ids: set[UUID]) -> None:
+        now_ms = to_ms(utc_now())
+        self._heard.extend((now_ms, ident) for ident in ids)
+        self._rung |= ids
+        self._wake.set()
+
+    async def _tell(self) -> None:
+        checked = float("-inf")
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), RECHECK_S)
+            self._wake.clear()
+            try:
+                if time.monotonic() - checked >= RECHECK_S:
+                    self._ring(await self._untold())
+                    checked = time.monotonic()
+                await self._announce()
+            except RondaError as error:
+                log.warning("live updates wait", detail=error.detail)
+                self._wake.set()
+                await asyncio.sleep(1)
+            await asyncio.sleep(COALESCE_S)
+
+    async def _untold(self) -> set[UUID]:
+        """Alerts whose version is not the one last told: what a lost bell would have said."""
+        async with self._resources.postgres.reading() as work:
+            versions = await casework.alert_versions(work, list(self._known), newest=_AT_ONCE)
+        if not self._known:  # the first look only learns what there is
+            self._known.update(versions)
+        return {ident for ident, version in versions.items() if self._known.get(ident) != version}
+
+    async def _announce(self) -> None:
+        if self._models_rang:
+            self._models_rang = False
+            self._send(MODELS, sse(event="ronda:models"))
+        while self._rung:
+            chosen = [self._rung.pop() for _ in range(min(_AT_ONCE, len(self._rung)))]
+            try:
+                changes, counts = await self._read(chosen)
+            except RondaError:
+                self._rung.update(chosen)
+                raise
+            self._fan_out(changes, counts)
+
+    async def _read(self, ids: Sequence[UUID]) -> tuple[list[Change], str]:
+        """Rows oldest first, so that the newest ends on top; and the counts of the filter."""
+        async with self._resources.postgres.reading() as work:
+            alerts = sorted(await casework.alerts_by_id(work, ids), key=lambda alert: (alert.opened_at, alert.id))
+            names = await people.names_of(work, people_in(alerts))
+            counts = await casework.alert_counts(work)
+        row, now = self._templates.get_template("_alert_row.html"), utc_now()
+        changes = [Change(alert, row.render(row=alert_row(alert, names, now))) for alert in alerts]
+        return changes, self._templates.get_template("_queue_counts.html").render(counts=count_words(counts))
+
+    def _fan_out(self, changes: Sequence[Change], counts: str) -> None:
+        for change in changes:
+            self._known.pop(change.alert.id, None)
+            self._known[change.alert.id] = change.alert.version
+            self._send(alert_topic(change.alert.id), sse(event="ronda:alert", body=str(change.alert.version)))
+        while len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        now_ms = to_ms(utc_now())
+        for listener in self._listeners:
+            if listener.topic == QUEUE:
+                listener.push(queue_message(listener, changes, counts, now_ms))
+
+    def _send(self, topic: str, message: str) -> None:
+        for listener in self._listeners:
+            if listener.topic == topic:
+                listener.push(message)

@@ -1,0 +1,67 @@
+"""The console as one Litestar router, its static files, and its templates."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Router
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.template import TemplateConfig
+
+from console.access import PageHeaders, SessionMiddleware, only_from_here
+from console.assets import ASSETS, static_router
+from console.pages import alert, audit, models, queue, sign_in, transactions
+from console.stream import alert_stream, live_updates, models_stream, queue_stream
+
+__all__ = ["live_updates", "make_console_router", "static_router", "template_config"]
+
+_FORM_BYTES = 64 * 1024
+"""Largest body any form of ours can send."""
+
+HANDLERS = [
+    sign_in.sign_in_page,
+    sign_in.sign_in,
+    sign_in.sign_out,
+    sign_in.choose_theme,
+    queue.queue_page,
+    alert.alert_page,
+    alert.claim,
+    alert.release,
+    alert.decide,
+    alert.add_note,
+    transactions.transactions_page,
+    transactions.transaction_page,
+    models.models_page,
+    models.train,
+    models.promote,
+    audit.audit_page,
+    queue_stream,
+    alert_stream,
+    models_stream,
+]
+
+
+def make_console_router() -> Router:
+    return Router(
+        "/",
+        route_handlers=HANDLERS,
+        guards=[only_from_here],
+        middleware=[PageHeaders(), SessionMiddleware()],
+        include_in_schema=False,
+        request_max_body_size=_FORM_BYTES,
+    )
+
+
+def templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = ASSETS.href
+    return environment
+
+
+def template_config() -> TemplateConfig[JinjaTemplateEngine]:
+    return TemplateConfig(instance=JinjaTemplateEngine.from_environment(templates()))

@@ -1,0 +1,181 @@
+// What HTML cannot do by itself: keeping ages current, the live list that never jumps under the hand, shortcuts, themes.
+// Every page works without this file.
+(() => {
+  "use strict";
+  const byId = (id) => document.getElementById(id);
+  const live = byId("live");
+  const chip = byId("live-chip");
+
+  // ---- ages ----
+  const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  function age(seconds) {
+    const size = Math.abs(seconds);
+    if (size < 5) return "now";
+    const [unit, name] = UNITS.find(([least]) => size >= least);
+    const words = `${Math.floor(size / unit)} ${name}`;
+    return seconds > 0 ? words : `in ${words}`;
+  }
+  function tick() {
+    for (const time of document.querySelectorAll("time[data-ago]")) {
+      const words = age((Date.now() - Date.parse(time.dateTime)) / 1000);
+      if (time.textContent !== words) time.textContent = words;
+    }
+  }
+  setInterval(tick, 5000);
+
+  // ---- the live chip ----
+  const WORDS = { off: "Connecting", live: "Live", paused: "Paused", lost: "Reconnecting" };
+  let paused = false;
+  function say(state) {
+    if (!chip) return;
+    chip.hidden = false;
+    chip.dataset.state = state;
+    byId("live-words").textContent = WORDS[state];
+  }
+  if (live && chip) {
+    say("off");
+    live.addEventListener("htmx:sse:after:connection", () => say(paused ? "paused" : "live"));
+    live.addEventListener("htmx:sse:error", (event) => {
+      if (event.detail.status === 401) location.reload(); // the session is over: the page itself asks to sign in
+      else say("lost");
+    });
+    live.addEventListener("htmx:sse:before:connection", (event) => { if (event.detail.connection.attempt > 0) say("lost"); });
+    live.addEventListener("htmx:sse:close", (event) => { if (event.detail.reason !== "removed") say("lost"); });
+    // The first connection is an ordinary request, which is not tried again by itself.
+    live.addEventListener("htmx:error", () => { say("lost"); setTimeout(() => location.reload(), 15000); });
+    live.addEventListener("htmx:response:error", () => say("lost"));
+    if (chip.tagName === "BUTTON") {
+      chip.addEventListener("click", () => {
+        paused = !paused;
+        chip.setAttribute("aria-pressed", String(paused));
+        say(paused ? "paused" : "live");
+        if (!paused) refresh();
+      });
+    }
+    live.addEventListener("htmx:sse:before:message", (event) => { if (paused) event.preventDefault(); });
+  }
+
+  // ---- the queue ----
+  const MOST_ROWS = 300;
+  const fresh = new Set(); // ids of new alerts behind the bar
+  const rows = () => byId("queue-rows");
+  const refresh = () => live && live.dataset.refresh &&
+    htmx.ajax("GET", live.dataset.refresh, { source: live, target: "#queue-body", swap: "outerMorph" });
+
+  // Rows are only inserted where nobody is looking or typing.
+  function handsOff() {
+    const body = rows();
+    return body.dataset.live === "rows" && window.scrollY < 40 && !body.contains(document.activeElement)
+      && !body.matches(":hover") && body.rows.length < MOST_ROWS;
+  }
+  function showBar() {
+    byId("new-words").textContent = fresh.size === 1 ? "1 new" : `${fresh.size} new`;
+    byId("new-bar").hidden = fresh.size === 0;
+    byId("status-region").textContent = fresh.size ? `${fresh.size} new alerts` : "";
+  }
+  function arrange(event) {
+    const { ctx, tasks } = event.detail;
+    if (ctx.sourceElement !== live || !rows()) return;
+    for (const task of tasks.filter((each) => each.target === rows())) {
+      for (const row of [...task.fragment.querySelectorAll("tr.alert-row")]) {
+        if (byId(row.id)) {
+          // Known already: patch it where it stands.
+          const patch = document.createDocumentFragment();
+          patch.append(row);
+          tasks.push({ ...task, fragment: patch, target: byId(row.id), swapSpec: { style: "outerMorph" } });
+        } else if (handsOff()) {
+          row.classList.add("is-new");
+        } else {
+          fresh.add(row.id);
+          row.remove();
+        }
+      }
+      if (!task.fragment.querySelector("tr")) tasks.splice(tasks.indexOf(task), 1);
+    }
+    if (rows().dataset.live === "first" && fresh.size) {
+      fresh.clear();
+      refresh();
+    }
+    showBar();
+  }
+  document.addEventListener("htmx:before:swap", arrange);
+  document.addEventListener("htmx:after:swap", () => {
+    tick();
+    const open = byId("count-todo");
+    if (open && live && live.dataset.refresh) document.title = `(${open.textContent.trim()}) Queue · Ronda`;
+    checkVersion();
+  });
+  byId("new-button")?.addEventListener("htmx:after:swap", () => {
+    fresh.clear();
+    showBar();
+    window.scrollTo({ top: 0 });
+    rows()?.querySelector(".row-link")?.focus({ preventScroll: true });
+  });
+  live?.addEventListener("ronda:reload", () => {
+    if (!live.dataset.refresh) return;
+    if (rows() && (rows().dataset.live !== "bar") && window.scrollY < 40 && !rows().contains(document.activeElement)) refresh();
+    else { byId("new-words").textContent = "The list changed. Load it again"; byId("new-bar").hidden = false; }
+  });
+
+  // ---- one alert: somebody else changed it ----
+  let newest = 0;
+  function checkVersion() {
+    const desk = byId("desk"), bar = byId("changed");
+    if (desk && bar) bar.hidden = newest <= Number(desk.dataset.version) || desk.querySelector(".htmx-request") !== null;
+  }
+  live?.addEventListener("ronda:alert", (event) => {
+    newest = Math.max(newest, Number(event.detail.data));
+    setTimeout(checkVersion, 400); // our own act's answer may still be on its way
+  });
+
+  // ---- small things ----
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-dismiss]")) byId("alert-region").replaceChildren();
+    const menu = byId("user-menu");
+    if (menu?.open && !menu.contains(event.target)) menu.open = false;
+  });
+  byId("theme-form")?.addEventListener("submit", (event) => {
+    const theme = event.submitter?.value;
+    if (!theme) return;
+    event.preventDefault();
+    const secure = location.protocol === "https:" ? "; secure" : "";
+    document.cookie = `ronda_theme=${theme}; path=/; max-age=31536000; samesite=lax${secure}`;
+    document.documentElement.dataset.theme = theme;
+    for (const button of event.target.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === theme));
+  });
+
+  // ---- keyboard ----
+  const keys = byId("keys"), keysOn = byId("keys-on"), keysButton = byId("keys-button");
+  const remembered = () => { try { return localStorage.getItem("ronda-keys") !== "off"; } catch { return true; } };
+  if (keys) {
+    keysButton.hidden = false;
+    keysButton.addEventListener("click", () => keys.showModal());
+    keysOn.checked = remembered();
+    keysOn.addEventListener("change", () => { try { localStorage.setItem("ronda-keys", keysOn.checked ? "on" : "off"); } catch { /* private window */ } });
+  }
+  const PLACES = { q: "/queue", t: "/transactions", m: "/models", a: "/audit" };
+  const BUTTONS = { f: "label-fraud", l: "label-legitimate", u: "label-unsure", n: "note-body", c: "claim" };
+  let afterG = 0;
+  function move(step) {
+    const links = [...document.querySelectorAll(".row-link")];
+    if (!links.length) return;
+    const here = links.indexOf(document.activeElement);
+    const next = links[here < 0 ? 0 : Math.min(Math.max(here + step, 0), links.length - 1)];
+    next.focus();
+    next.scrollIntoView({ block: "nearest" });
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && byId("user-menu")?.open) { byId("user-menu").open = false; byId("user-summary").focus(); }
+    if (!keys || keys.open || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input, textarea, select, [contenteditable]") || !keysOn.checked) return;
+    const key = event.key;
+    if (Date.now() - afterG < 1200 && PLACES[key]) location.href = PLACES[key];
+    else if (key === "g") afterG = Date.now();
+    else if (key === "j" || key === "k") move(key === "j" ? 1 : -1);
+    else if (key === "?") keys.showModal();
+    else if (key === "/") { byId("q") ? byId("q").focus() : location.href = "/transactions"; }
+    else if (BUTTONS[key] && byId(BUTTONS[key])) byId(BUTTONS[key]).focus();
+    else return;
+    event.preventDefault();
+  });
+})();

@@ -1,0 +1,1 @@
+"""All formatting: plain strings and numbers made ready, so that templates do no arithmetic."""

@@ -1,0 +1,367 @@
+"""What a payment and its decision say, for the alert and the transaction page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from console.views.charts import Step, Waterfall, waterfall
+from console.views.words import (
+    FEATURES_STATUSES,
+    LABEL_SOURCES,
+    LABELS,
+    NOT_KNOWN,
+    OUTCOMES,
+    EntityLink,
+    Moment,
+    Score,
+    compact,
+    count,
+    duration,
+    entity,
+    moment,
+    money,
+    percent,
+    score,
+    signed,
+)
+from core.base.money import to_major
+from core.base.terms import EntityKind, FeaturesStatus, Label, LabelSource, Outcome
+from core.tables.casework import TransactionLabel
+from core.tables.flow import Decision, Transaction
+from models.features.catalogue import CATALOGUE_VERSION, FEATURES, GROUPS, Feature
+
+FEATURE_OF: Final[Mapping[str, Feature]] = {feature.name: feature for feature in FEATURES}
+
+
+@dataclass(frozen=True)
+class Fact:
+    title: str
+    value: str
+    mono: bool = False
+    link: EntityLink | None = None
+    moment: Moment | None = None
+
+
+@dataclass(frozen=True)
+class Payment:
+    uid: str
+    id: str
+    source: str
+    amount: str
+    occurred: Moment
+    customer: EntityLink | None
+    merchant: EntityLink | None
+    facts: list[Fact]
+
+
+def entity_of(row: Transaction, kind: EntityKind) -> str | None:
+    ids = {
+        EntityKind.CUSTOMER: row.customer_id,
+        EntityKind.CARD: row.card_id,
+        EntityKind.MERCHANT: row.merchant_id,
+        EntityKind.DEVICE: row.device_id,
+        EntityKind.IP: row.ip,
+    }
+    return ids[kind]
+
+
+def payment(row: Transaction, now: datetime) -> Payment:
+    facts = [Fact("Time", "", moment=moment(row.occurred_at, now))]
+    for kind in EntityKind:
+        link = entity(kind, entity_of(row, kind))
+        if link:
+            facts.append(Fact(link.title, link.id, mono=True, link=link))
+    plain = [
+        ("Merchant category", row.merchant_category),
+        ("Merchant country", row.merchant_country),
+        ("Billing country", row.billing_country),
+        ("Channel", row.channel),
+        ("Place", _place(row)),
+        *((name.replace("_", " ").capitalize(), str(value)) for name, value in row.attributes.items()),
+    ]
+    facts += [Fact(title, value) for title, value in plain if value]
+    facts += [Fact("Source", row.source_id), Fact("Payment id", row.transaction_id, mono=True)]
+    return Payment(
+        uid=str(row.uid),
+        id=row.transaction_id,
+        source=row.source_id,
+        amount=money(row.amount_minor, row.currency),
+        occurred=moment(row.occurred_at, now),
+        customer=entity(EntityKind.CUSTOMER, row.customer_id),
+        merchant=entity(EntityKind.MERCHANT, row.merchant_id),
+        facts=facts,
+    )
+
+
+def _place(row: Transaction) -> str:
+    if row.latitude is None or row.longitude is None:
+        return ""
+    return f"{row.latitude:.3f}, {row.longitude:.3f}"
+
+
+@dataclass(frozen=True)
+class ReasonFeature:
+    title: str
+    value: str
+    usual: str
+    contribution: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    text: str
+    direction: str
+    strength: int
+    """1 to 3: how much it moves the odds (less than double, up to four times, more)."""
+    contribution: str
+    features: list[ReasonFeature]
+    behind: EntityLink | None
+    """The payments that made the number."""
+
+
+def strength(contribution: float) -> int:
+    """ln 2 doubles the odds, ln 4 makes them four times as high."""
+    size = abs(contribution)
+    return 1 if size < 0.693 else 2 if size < 1.386 else 3
+
+
+def reason(stored: Mapping[str, Any], row: Transaction) -> Reason:
+    features = [
+        ReasonFeature(
+            title=title_of(part["name"]),
+            value=feature_value(part["name"], part["value"], row.currency),
+            usual="" if part.get("usual") is None else feature_value(part["name"], part["usual"], row.currency),
+            contribution=signed(part["contribution"]),
+        )
+        for part in stored.get("features", [])
+    ]
+    return Reason(
+        text=stored["text"],
+        direction=stored["direction"],
+        strength=strength(stored["contribution"]),
+        contribution=signed(stored["contribution"]),
+        features=features,
+        behind=_rows_behind([part["name"] for part in stored.get("features", [])], row),
+    )
+
+
+def _rows_behind(names: Sequence[str], row: Transaction) -> EntityLink | None:
+    for name in names:
+        feature = FEATURE_OF.get(name)
+        if feature and feature.entity:
+            ident = entity_of(row, feature.entity)
+            link = entity(feature.entity, ident)
+            if link:
+                until = f"{row.occurred_at + timedelta(seconds=60):%Y-%m-%dT%H:%M}"
+                query = {feature.entity.value: link.id, "until": until}
+                return EntityLink(link.kind, link.title, link.icon, link.id, f"/transactions?{urlencode(query)}")
+    return None
+
+
+def title_of(name: str) -> str:
+    feature = FEATURE_OF.get(name)
+    return feature.title if feature else name.replace("_", " ").capitalize()
+
+
+def feature_value(name: str, value: float | None, currency: str) -> str:
+    """A feature's value with its unit."""
+    if value is None:
+        return NOT_KNOWN
+    feature = FEATURE_OF.get(name)
+    return with_unit(value, feature.unit if feature else "", currency)
+
+
+def with_unit(value: float, unit: str, currency: str) -> str:
+    match unit:
+        case "minor":
+            return money(round(value), currency)
+        case "s":
+            return duration(timedelta(seconds=value))
+        case "payments":
+            return "1 payment" if value == 1 else f"{compact(value)} payments"
+        case "times":
+            return f"{compact(value)}×"
+        case "deviations":
+            return f"{compact(float(f'{value:.2f}'))} deviations"
+        case "flag":
+            return "yes" if value else "no"
+        case "hour":
+            return f"{int(value):02d}:00 UTC"
+        case "share":
+            return percent(value, 1)
+        case _:
+            return compact(value)
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    title: str
+    name: str
+    group: str
+    value: str
+    contribution: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class RuleHitView:
+    code: str
+    text: str
+    outcome: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A decision, ready to be shown."""
+
+    outcome: str
+    outcome_kind: str
+    score: Score
+    degraded: str
+    """A sentence when features were missing; empty otherwise."""
+    up: list[Reason]
+    down: list[Reason]
+    rules: list[RuleHitView]
+    model: str
+    policy: str
+    version: str
+    decided: Moment
+    waterfall: Waterfall | None
+    features: list[FeatureRow]
+    features_note: str
+
+
+def judgement(row: Decision, transaction: Transaction, now: datetime) -> Judgement:
+    reasons = [reason(stored, transaction) for stored in row.reasons]
+    same_catalogue = row.catalogue_version == CATALOGUE_VERSION and len(row.features) == len(FEATURES)
+    return Judgement(
+        outcome=OUTCOMES[Outcome(row.outcome)],
+        outcome_kind=row.outcome,
+        score=score(row.score),
+        degraded=FEATURES_STATUSES[FeaturesStatus.DEGRADED]
+        if row.features_status == FeaturesStatus.DEGRADED.value
+        else "",
+        up=[found for found in reasons if found.direction == "up"],
+        down=[found for found in reasons if found.direction == "down"],
+        rules=[_rule_hit(hit) for hit in row.rule_hits],
+        model=row.model_id or "none",
+        policy=count(row.policy_version),
+        version=count(row.version),
+        decided=moment(row.decided_at, now),
+        waterfall=_waterfall(row, transaction) if same_catalogue else None,
+        features=_feature_rows(row, transaction) if same_catalogue else [],
+        features_note=""
+        if same_catalogue
+        else f"Decided with feature catalogue {row.catalogue_version}; this console shows catalogue {CATALOGUE_VERSION}.",
+    )
+
+
+def _rule_hit(hit: Mapping[str, Any]) -> RuleHitView:
+    return RuleHitView(hit["code"], hit["text"], OUTCOMES[Outcome(hit["outcome"])], hit["outcome"])
+
+
+def _waterfall(row: Decision, transaction: Transaction) -> Waterfall | None:
+    if row.contributions is None or row.base_margin is None or row.margin is None:
+        return None
+    steps = [
+        Step(feature.title, feature_value(feature.name, value, transaction.currency), contribution)
+        for feature, value, contribution in zip(FEATURES, row.features, row.contributions, strict=True)
+    ]
+    return waterfall(row.base_margin, row.margin, steps)
+
+
+def _feature_rows(row: Decision, transaction: Transaction) -> list[FeatureRow]:
+    contributions: Sequence[float | None] = row.contributions or [None] * len(FEATURES)
+    return [
+        FeatureRow(
+            title=feature.title,
+            name=feature.name,
+            group=GROUPS[feature.group],
+            value=feature_value(feature.name, value, transaction.currency),
+            contribution="" if contribution is None else signed(contribution),
+            direction="" if not contribution else "up" if contribution > 0 else "down",
+        )
+        for feature, value, contribution in zip(FEATURES, row.features, contributions, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class PaymentRow:
+    """A payment in a list of payments."""
+
+    uid: str
+    href: str
+    id: str
+    occurred: Moment
+    amount: str
+    customer: EntityLink | None
+    card: EntityLink | None
+    merchant: EntityLink | None
+    score: Score | None
+    outcome: str
+    outcome_kind: str
+    label: str
+    label_kind: str
+    current: bool
+
+
+def payment_row(
+    row: Transaction, decision: Decision | None, now: datetime, *, label: str = "", current: bool = False
+) -> PaymentRow:
+    return PaymentRow(
+        uid=str(row.uid),
+        href=f"/transactions/{row.uid}",
+        id=row.transaction_id,
+        occurred=moment(row.occurred_at, now),
+        amount=money(row.amount_minor, row.currency),
+        customer=entity(EntityKind.CUSTOMER, row.customer_id),
+        card=entity(EntityKind.CARD, row.card_id),
+        merchant=entity(EntityKind.MERCHANT, row.merchant_id),
+        score=score(decision.score) if decision else None,
+        outcome=OUTCOMES[Outcome(decision.outcome)] if decision else ("History" if row.imported else "Waiting"),
+        outcome_kind=decision.outcome if decision else "none",
+        label=LABELS[Label(label)] if label else "",
+        label_kind=label,
+        current=current,
+    )
+
+
+@dataclass(frozen=True)
+class Spending:
+    """This payment beside the customer's others."""
+
+    sentence: str
+
+
+def spending(row: Transaction, others: Sequence[Transaction]) -> Spending | None:
+    """Only payments in the same currency compare; None when there are fewer than three."""
+    amounts = sorted(other.amount_minor for other in others if other.currency == row.currency and other.uid != row.uid)
+    if len(amounts) < 3:
+        return None
+    usual = amounts[len(amounts) // 2]
+    ratio = float(to_major(row.amount_minor, row.currency) / to_major(usual, row.currency)) if usual else 0.0
+    times = f", {compact(float(f'{ratio:.2g}'))} times as much" if ratio >= 1.5 else ""
+    middle, own = money(usual, row.currency), money(row.amount_minor, row.currency)
+    return Spending(f"The middle of the {len(amounts)} payments before is {middle}; this one is {own}{times}.")
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    label: str
+    kind: str
+    source: str
+    reported: Moment
+    note: str
+
+
+def label_row(row: TransactionLabel, now: datetime) -> LabelRow:
+    return LabelRow(
+        label=LABELS[Label(row.label)],
+        kind=row.label,
+        source=LABEL_SOURCES[LabelSource(row.label_source)],
+        reported=moment(row.reported_at, now),
+        note=row.note or "",
+    )
