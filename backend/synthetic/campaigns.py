@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from backend.synthetic.payments import Drawn, own_card, own_device, pick_customers
+from backend.synthetic.payments import Drawn, new_device, own_card, own_device, pick_customers
 from backend.synthetic.population import (
     CATEGORIES,
     HUBS,
@@ -18,7 +18,6 @@ from backend.synthetic.population import (
     home_address,
     passing_address,
     population,
-    token,
 )
 
 MINUTE_MS: Final = 60_000
@@ -53,7 +52,7 @@ def draw(kind: Campaign, world: Population, rng: np.random.Generator, start_ms: 
 def _card_testing(world: Population, rng: np.random.Generator, start_ms: int) -> Iterator[Drawn]:
     """Stolen card numbers are tried with tiny amounts from one machine; those that work are emptied soon after."""
     cards = pick_customers(world, rng, int(rng.integers(12, 30)), 0.7)
-    device, ip, shop = _new_device(rng), passing_address(rng), _shop(world, rng, online=True)
+    device, ip, shop = new_device(rng), passing_address(rng), _shop(world, rng, online=True)
     at = start_ms
     for customer in cards.tolist():
         at += int(rng.uniform(8_000, 90_000))
@@ -69,7 +68,7 @@ def _card_testing(world: Population, rng: np.random.Generator, start_ms: int) ->
 def _takeover(world: Population, rng: np.random.Generator, start_ms: int) -> Iterator[Drawn]:
     """Somebody else signs in to an account, often at night, and buys what sells: new device, new address, large amounts."""
     customer = int(pick_customers(world, rng, 1, 0.85)[0])
-    device, ip = _new_device(rng), passing_address(rng)
+    device, ip = new_device(rng), passing_address(rng)
     at = start_ms
     if rng.random() < 0.35:
         at += -start_ms % DAY_MS + int(rng.uniform(0, 5 * 60) * MINUTE_MS)
@@ -102,7 +101,7 @@ def one_at_compromised_merchant(world: Population, rng: np.random.Generator, mer
     cents = max(100, int(typical.typical * world.merchants.dearness[merchant] * np.exp(rng.normal(0.3, 0.5)) * 100))
     card = own_card(world, customer)
     if rng.random() < typical.online:
-        device, ip = _new_device(rng), passing_address(rng)
+        device, ip = new_device(rng), passing_address(rng)
         return Drawn(at_ms, cents, customer, card, merchant, True, device, ip, Campaign.COMPROMISED_MERCHANT)
     return Drawn(at_ms, cents, customer, card, merchant, False, None, None, Campaign.COMPROMISED_MERCHANT)
 
@@ -123,7 +122,7 @@ def _outlier(world: Population, rng: np.random.Generator, start_ms: int) -> Iter
     """One very large purchase, half of the time from the customer's own device."""
     customer = int(pick_customers(world, rng, 1, 0.85)[0])
     own = rng.random() < 0.5
-    device = own_device(world, customer) if own else _new_device(rng)
+    device = own_device(world, customer) if own else new_device(rng)
     ip = home_address(customer) if own else passing_address(rng)
     cents, shop = _large_cents(world, rng, customer, 5, 12), _shop(world, rng, online=True)
     yield Drawn(start_ms, cents, customer, own_card(world, customer), shop, True, device, ip, Campaign.OUTLIER)
@@ -136,10 +135,6 @@ _DRAWERS: Final[Mapping[Campaign, Callable[[Population, np.random.Generator, int
     Campaign.VELOCITY_BURST: _velocity_burst,
     Campaign.OUTLIER: _outlier,
 }
-
-
-def _new_device(rng: np.random.Generator) -> str:
-    return token("dev", int(rng.integers(0, 2**62)))
 
 
 def _large_cents(world: Population, rng: np.random.Generator, customer: int, least: float, most: float) -> int:

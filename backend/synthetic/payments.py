@@ -106,6 +106,10 @@ def own_device(world: Population, customer: int, which: int = 0) -> str:
     return token("dev", world.seed, owner, which)
 
 
+def new_device(rng: np.random.Generator) -> str:
+    return token("dev", int(rng.integers(0, 2**62)))
+
+
 def honest(
     world: Population, rng: np.random.Generator, customers: IntArray, times_ms: IntArray, merchants: IntArray
 ) -> Iterator[Drawn]:
@@ -117,18 +121,18 @@ def honest(
     amounts = _amounts(world, rng, customers, merchants)
     second_card = (customers % 5 == 0) & (rng.random(customers.size) < 0.3)
     for place, customer in enumerate(customers.tolist()):
-        at_ms, is_online = int(times_ms[place]), bool(online[place])
-        device, ip = _machine(world, rng, customer, at_ms) if is_online else (None, None)
+        is_online = bool(online[place])
+        device, ip = _machine(world, rng, customer) if is_online else (None, None)
         card = own_card(world, customer, bool(second_card[place]))
-        yield Drawn(at_ms, int(amounts[place]), customer, card, int(merchants[place]), is_online, device, ip)
+        yield Drawn(
+            int(times_ms[place]), int(amounts[place]), customer, card, int(merchants[place]), is_online, device, ip
+        )
 
 
-def _machine(world: Population, rng: np.random.Generator, customer: int, at_ms: int) -> tuple[str, str]:
+def _machine(world: Population, rng: np.random.Generator, customer: int) -> tuple[str, str]:
     """(device, IP address): mostly the customer's own, sometimes just bought, sometimes on the road."""
     new, second, away = rng.random(3)
-    device = (
-        token("dev", world.seed, customer, at_ms) if new < 0.015 else own_device(world, customer, int(second < 0.3))
-    )
+    device = new_device(rng) if new < 0.015 else own_device(world, customer, int(second < 0.3))
     return device, passing_address(rng) if away < 0.06 else home_address(customer)
 
 
