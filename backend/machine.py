@@ -63,6 +63,7 @@ class Machine:
             if self._options.demo:
                 group.create_task(self._first_run(database, redis))
         await self._until_ready()
+        self.display.say("people can sign in")
         self.display.welcome(self._settings.base_url, self._welcome)
         if self._options.demo and self._options.stream and self._welcome.key:
             await self._start("stream", "stream", f"--rate={self._options.rate}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections import deque
@@ -20,6 +21,8 @@ MOST_DEATHS = 3
 """A part that dies more often than that within PATIENCE_S takes everything down with it."""
 BACKOFF_S = (0.5, 2.0, 5.0)
 TRIM_EVERY_S = 15.0
+_EXCEPTION = re.compile(r"\b(?:[a-z_0-9]+\.)*[A-Z]\w*(?:Error|Exception|Unavailable|Failed): [^\n\\\"]+")
+"""A traceback's last line, as such or inside a log line where line breaks are escaped."""
 
 Say = Callable[[str], None]
 
@@ -139,7 +142,16 @@ class ProcessPart:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     def last_words(self) -> str:
-        return telling_line(tail(self.log, self._log_start))
+        return cause(tail(self.log, self._log_start))
+
+
+def cause(text: str) -> str:
+    """Why one of our own processes ended: its parting line, else the last exception it named, else what looks like a failure."""
+    parting = [line for line in text.splitlines() if line.startswith("ronda: ")]
+    if parting:
+        return parting[-1].removeprefix("ronda: ")
+    named = _EXCEPTION.findall(text)
+    return str(named[-1])[:300] if named else telling_line(text)
 
 
 def tail(log: Path, start: int = 0, most: int = 64 * 2**10) -> str:

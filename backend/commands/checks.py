@@ -9,10 +9,11 @@ import typer
 from backend.commands.common import CHECK, DataDir, Json, settings_beside, show, show_json, with_resources
 
 if TYPE_CHECKING:
-    from backend.audit_trail import TrailReport
+    from core.acts.audit import Verification
     from core.infra.resources import Resources
 
 audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
+SHOWN = 50
 
 
 def register(app: typer.Typer) -> None:
@@ -41,17 +42,18 @@ def audit_verify(data_dir: DataDir = None, as_json: Json = False) -> None:
 
     It finds edited events. Until sealing exists it cannot find events that were removed, or rewritten together with their hash.
     """
-    from backend.audit_trail import verify
+    from core.acts.audit import verify
 
-    async def read(resources: "Resources") -> "TrailReport":
+    async def read(resources: "Resources") -> "Verification":
         async with resources.postgres.reading() as work:
             return await verify(work)
 
-    report = with_resources(data_dir, read)
+    found = with_resources(data_dir, read)
     if as_json:
-        show_json(
-            {"whole": report.whole, "events": report.events, "altered": report.altered, "misdated": report.misdated}
-        )
+        bad = [{"id": event.id, "why": event.why} for event in found.bad]
+        show_json({"events": found.events, "whole": not bad, "bad": bad})
     else:
-        show(report.words())
-    sys.exit(0 if report.whole else 1)
+        show(f"{found.events:,} events checked, {len(found.bad):,} of them bad")
+        for event in found.bad[:SHOWN]:
+            show(f"  event {event.id}: {event.why}")
+    sys.exit(1 if found.bad else 0)

@@ -1,6 +1,7 @@
 """train, promote, features rebuild|check."""
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -134,3 +135,19 @@ def features_rebuild(data_dir: DataDir = None) -> None:
             )
 
     show(f"{with_resources(data_dir, rebuild):,} payments are in the feature state")
+
+
+@features.command("check")
+def features_check(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Replay every payment and compare with the features the scorer logged. Exit code 1 when any differs.
+
+    A decision that was taken while the feature state was away is not compared: it says so itself.
+    """
+    from backend.feature_check import check
+
+    found = with_resources(data_dir, check)
+    if as_json:
+        show_json(found.as_json())
+    else:
+        show(found.words())
+    sys.exit(0 if found.equal else 1)
