@@ -1,10 +1,10 @@
 """`/v1/decisions`: every decision of a source, in commit order, behind a cursor that never skips a row."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
-from litestar.params import Parameter
+from litestar.params import FromQuery
 
 from backend.api.openapi import ExportOperation
 from backend.api.shapes import decision_json
@@ -35,8 +35,8 @@ def _limit(limit: int) -> int:
 @get("/", guards=[source_key], operation_class=ExportOperation)
 async def export_decisions(
     request: Request[Any, Any, Any],
-    after: Annotated[str, Parameter(max_length=128)] = "",
-    limit: int = 1000,
+    after: FromQuery[str] = "",
+    limit: FromQuery[int] = 1000,
 ) -> Response[bytes]:
     """NDJSON, one decision a line with its cursor; `Ronda-Next-Cursor` is where to go on, also when nothing came."""
     caller: Caller = request.state.caller

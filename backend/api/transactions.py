@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath
 
 from backend.api.bodies import batch_items, json_body
 from backend.api.openapi import BatchOperation, LookupOperation, PostOperation
@@ -122,7 +122,7 @@ def _result(item: Arrival | RondaError, accepted: Accepted | None) -> dict[str, 
 
 
 @get("/{transaction_id:str}", guards=[source_key], operation_class=LookupOperation)
-async def look_up(request: Request[Any, Any, Any], transaction_id: str = Parameter(max_length=64)) -> dict[str, Any]:
+async def look_up(request: Request[Any, Any, Any], transaction_id: FromPath[str]) -> dict[str, Any]:
     """The transaction, its decision with feature values, and its labels."""
     desk = _desk(request)
     async with desk.resources.postgres.reading() as work:
