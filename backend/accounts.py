@@ -1,6 +1,7 @@
 """First users, sources and keys: what a fresh installation needs before anybody can sign in."""
 
 import secrets
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -9,13 +10,12 @@ from pwdlib import PasswordHash
 from backend.embedded_process import write_private
 from core.acts import people
 from core.acts.audit import system
+from core.base.clock import utc_now
 from core.base.errors import NotFound
-from core.base.ids import SourceId
 from core.base.terms import Role
 from core.infra.postgres import Postgres, UnitOfWork
 from core.stores import people as people_store
 
-DEMO_SOURCE = SourceId("demo")
 BY = system("launcher")
 
 
@@ -30,6 +30,8 @@ class DemoSecrets(msgspec.Struct, frozen=True):
 
     users: list[SignIn]
     key: str
+    made_at: datetime
+    """Its synthetic history ends here."""
 
 
 DEMO_USERS = (("analyst@localhost", Role.ANALYST), ("lead@localhost", Role.LEAD), ("admin@localhost", Role.ADMIN))
@@ -67,6 +69,8 @@ async def demo_secrets(postgres: Postgres, data_dir: Path) -> DemoSecrets | None
 
     None when this database has users of its own whose passwords we cannot know.
     """
+    from backend.synthetic import SOURCE  # brings numpy, which only the demo needs
+
     path = secrets_path(data_dir)
     async with postgres.unit_of_work() as work:
         if await people_store.count_users(work):
@@ -74,8 +78,8 @@ async def demo_secrets(postgres: Postgres, data_dir: Path) -> DemoSecrets | None
         users = [SignIn(email, role, new_password()) for email, role in DEMO_USERS]
         for user in users:
             await _add(work, user)
-        await people.add_source(work, DEMO_SOURCE, "Synthetic payments of the demo", by=BY)
-        made = DemoSecrets(users, await people.add_key(work, DEMO_SOURCE, by=BY))
+        await people.add_source(work, SOURCE, "Synthetic payments of the demo", by=BY)
+        made = DemoSecrets(users, await people.add_key(work, SOURCE, by=BY), utc_now())
         write_private(path, msgspec.json.encode(made).decode())  # before the commit: a password nobody knows is no use
     return made
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from backend.commands import checks, model, people, running
+from backend.commands import checks, model, people, replay, running
 from core.base.errors import RondaError
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 running.register(app)
+replay.register(app)
 model.register(app)
 people.register(app)
 checks.register(app)

@@ -151,3 +151,9 @@ def with_running_instance(settings: Settings) -> Settings:
     if running is None:
         return settings
     return Settings(**settings.model_dump() | {name: getattr(running, name) for name in missing})
+
+
+def local_url(settings: Settings) -> str:
+    """Where this machine reaches the web process, whatever address it listens on."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"

@@ -17,7 +17,7 @@ from backend import accounts
 from backend.choices import BusChoice
 from backend.display import Display, Step, Welcome
 from backend.embedded import Running, find_rabbit, start_postgres, start_rabbit, start_valkey
-from backend.instance import RunFile
+from backend.instance import RunFile, local_url
 from backend.migrations import migrate
 from backend.supervisor import ProcessPart, ServerPart, Supervisor, ending
 from core.base.errors import InvalidInput, Unavailable
@@ -170,8 +170,7 @@ class Machine:
             steps.done()
 
     async def _until_ready(self) -> None:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._settings.host, self._settings.host)  # noqa: S104
-        url = f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}/health/ready"
+        url = f"{local_url(self._settings)}/health/ready"
         async with asyncio.timeout(READY_WITHIN_S), httpx2.AsyncClient(trust_env=False, timeout=5.0) as client:
             while True:
                 with suppress(httpx2.HTTPError):

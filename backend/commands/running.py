@@ -23,6 +23,8 @@ def register(app: typer.Typer) -> None:
     for command in (demo, up, serve, work, migrate):
         app.command(rich_help_panel=RUN)(command)
     app.command("test", rich_help_panel=RUN)(run_tests)
+    app.command("first-run", hidden=True)(first_run)
+    app.command("stream", hidden=True)(stream)
 
 
 def demo(
@@ -116,3 +118,28 @@ def run_tests(
     from backend.testing import run_stages
 
     sys.exit(run_stages(only or (), pytest_options or ()))
+
+
+def first_run() -> None:
+    """The launcher's child: synthetic history and a first model. Progress as JSON lines on stdout."""
+    import msgspec
+
+    from backend.first_run import first_run as run
+
+    settings = settings_of()
+    logs_to_stderr(settings, "first-run")
+
+    def tell(step: Any) -> None:
+        sys.stdout.write(msgspec.json.encode(step).decode() + "\n")
+        sys.stdout.flush()
+
+    asyncio.run(run(settings, tell))
+
+
+def stream(rate: float = 5.0) -> None:
+    """The launcher's child: synthetic payments to the API."""
+    from backend.streaming import stream_until_stopped
+
+    settings = settings_of()
+    logs_to_stderr(settings, "stream")
+    asyncio.run(stream_until_stopped(settings, rate))
