@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from litestar import Request, Router, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import Response
 
 from console.access import public
@@ -60,7 +61,7 @@ ASSETS: Final = Assets(_FOLDER)
 
 
 @get("/static/{version:str}/{name:path}", include_in_schema=False, guards=[public], name="static")
-async def static_file(request: Request[Any, Any, Any], version: str, name: Path) -> Response[bytes]:
+async def static_file(request: Request[Any, Any, Any], version: FromPath[str], name: FromPath[Path]) -> Response[bytes]:
     """An old version's address gets today's file, but not to be kept."""
     file = ASSETS.files.get(name.as_posix().lstrip("/"))
     if file is None:

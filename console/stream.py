@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from litestar import Litestar, get
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from console.access import ConsoleRequest, require, who
@@ -91,12 +92,12 @@ def _since(text: str) -> datetime:
 
 
 @get("/stream/queue", guards=[require(Role.VIEWER)])
-async def queue_stream(request: ConsoleRequest, since: str = "", status: str = "") -> Stream:
+async def queue_stream(request: ConsoleRequest, since: FromQuery[str] = "", status: FromQuery[str] = "") -> Stream:
     return await _stream(request, Listener(QUEUE, request.user.user.id, _since(since), status))
 
 
 @get("/stream/alerts/{alert_id:uuid}", guards=[require(Role.VIEWER)])
-async def alert_stream(request: ConsoleRequest, alert_id: UUID) -> Stream:
+async def alert_stream(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Stream:
     return await _stream(request, Listener(alert_topic(alert_id), request.user.user.id, utc_now()))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import get, post
-from litestar.params import URLEncodedBody
+from litestar.params import FromPath, URLEncodedBody
 from redis.exceptions import RedisError
 
 from console.access import ConsoleRequest, may, require, resources_of
@@ -86,7 +86,7 @@ async def _alert(work: UnitOfWork, alert_id: UUID) -> Alert:
 
 
 @get("/alerts/{alert_id:uuid}", guards=[require(Role.VIEWER)])
-async def alert_page(request: ConsoleRequest, alert_id: UUID) -> Page:
+async def alert_page(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Page:
     resources = resources_of(request)
     async with resources.postgres.reading() as work:
         alert = await _alert(work, alert_id)
@@ -149,7 +149,7 @@ def _hands(request: ConsoleRequest, alert_id: UUID) -> Hands:
 
 
 @post("/alerts/{alert_id:uuid}/claim", guards=[require(Role.ANALYST)], status_code=200)
-async def claim(request: ConsoleRequest, alert_id: UUID) -> Page:
+async def claim(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Page:
     hands = _hands(request, alert_id)
     lease = timedelta(minutes=hands.resources.settings.claim_lease_minutes)
     try:
@@ -163,7 +163,7 @@ async def claim(request: ConsoleRequest, alert_id: UUID) -> Page:
 
 
 @post("/alerts/{alert_id:uuid}/release", guards=[require(Role.ANALYST)], status_code=200)
-async def release(request: ConsoleRequest, alert_id: UUID) -> Page:
+async def release(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Page:
     hands = _hands(request, alert_id)
     try:
         async with hands.resources.postgres.unit_of_work() as work:
@@ -174,7 +174,7 @@ async def release(request: ConsoleRequest, alert_id: UUID) -> Page:
 
 
 @post("/alerts/{alert_id:uuid}/decide", guards=[require(Role.ANALYST)], status_code=200)
-async def decide(request: ConsoleRequest, alert_id: UUID, data: URLEncodedBody[dict[str, str]]) -> Page:
+async def decide(request: ConsoleRequest, alert_id: FromPath[UUID], data: URLEncodedBody[dict[str, str]]) -> Page:
     hands, note = _hands(request, alert_id), data.get("note", "")
     try:
         label, version = _label(data.get("label", "")), _version(data.get("version", ""))
@@ -208,7 +208,7 @@ def _version(text: str) -> int:
 
 
 @post("/alerts/{alert_id:uuid}/notes", guards=[require(Role.ANALYST)], status_code=200)
-async def add_note(request: ConsoleRequest, alert_id: UUID, data: URLEncodedBody[dict[str, str]]) -> Page:
+async def add_note(request: ConsoleRequest, alert_id: FromPath[UUID], data: URLEncodedBody[dict[str, str]]) -> Page:
     hands, body = _hands(request, alert_id), data.get("note", "")
     try:
         async with hands.resources.postgres.unit_of_work() as work:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import get
+from litestar.params import FromQuery
 
 from console.access import ConsoleRequest, require, resources_of
 from console.shell import Page, is_fragment, render
@@ -35,12 +36,12 @@ def _chosen(action: str, actor_type: str, actor_id: str, subject_type: str, subj
 @get("/audit", guards=[require(Role.LEAD)])
 async def audit_page(
     request: ConsoleRequest,
-    action: str = "",
-    actor_type: str = "",
-    actor_id: str = "",
-    subject_type: str = "",
-    subject_id: str = "",
-    before: str = "",
+    action: FromQuery[str] = "",
+    actor_type: FromQuery[str] = "",
+    actor_id: FromQuery[str] = "",
+    subject_type: FromQuery[str] = "",
+    subject_id: FromQuery[str] = "",
+    before: FromQuery[str] = "",
 ) -> Page:
     chosen, below, now = _chosen(action, actor_type, actor_id, subject_type, subject_id), _before(before), utc_now()
     async with resources_of(request).postgres.reading() as work:

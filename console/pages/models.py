@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import get, post
+from litestar.params import FromPath
 
 from console.access import ConsoleRequest, may, require, resources_of
 from console.shell import Page, is_fragment, render, see_other
@@ -82,7 +83,7 @@ async def train(request: ConsoleRequest) -> Page:
 
 
 @post("/models/{model_id:str}/promote", guards=[require(Role.LEAD)], status_code=200)
-async def promote(request: ConsoleRequest, model_id: str) -> Page:
+async def promote(request: ConsoleRequest, model_id: FromPath[str]) -> Page:
     resources = resources_of(request)
     try:
         async with resources.postgres.unit_of_work() as work:

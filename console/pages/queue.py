@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import get
+from litestar.params import FromQuery
 
 from console.access import ConsoleRequest, require, resources_of
 from console.shell import Page, is_fragment, render, see_other
@@ -67,7 +68,7 @@ async def _alerts(work: UnitOfWork, wanted: Wanted, limit: int) -> list[Alert]:
 
 
 @get(["/", "/queue"], guards=[require(Role.VIEWER)])
-async def queue_page(request: ConsoleRequest, status: str = "", order: str = "", after: str = "") -> Page:
+async def queue_page(request: ConsoleRequest, status: FromQuery[str] = "", order: FromQuery[str] = "", after: FromQuery[str] = "") -> Page:
     if request.url.path == "/":
         return see_other("/queue")
     wanted, now = _wanted(status, order, after), utc_now()

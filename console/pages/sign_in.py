@@ -2,7 +2,7 @@
 
 from litestar import Request, get, post
 from litestar.datastructures import Cookie, State
-from litestar.params import URLEncodedBody
+from litestar.params import FromQuery, URLEncodedBody
 from pwdlib import PasswordHash
 
 from console.access import (
@@ -28,7 +28,7 @@ SignInRequest = Request[None, None, State]
 
 
 @get("/sign-in", guards=[public])
-async def sign_in_page(request: ConsoleRequest, next: str = "") -> Page:
+async def sign_in_page(request: ConsoleRequest, next: FromQuery[str] = "") -> Page:
     if request.user is not None:
         return see_other(safe_next(next))
     return render(request, "sign_in.html", next=next, email="", problem="")

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from litestar import get
+from litestar.params import FromPath, FromQuery
 
 from console.access import ConsoleRequest, require, resources_of
 from console.shell import Page, is_fragment, render
@@ -115,7 +116,7 @@ def place_text(occurred_at: datetime, uid: UUID) -> str:
 
 
 @get("/transactions", guards=[require(Role.VIEWER)])
-async def transactions_page(request: ConsoleRequest, after: str = "") -> Page:
+async def transactions_page(request: ConsoleRequest, after: FromQuery[str] = "") -> Page:
     search, place, now = read_search(dict(request.query_params.items())), read_place(after), utc_now()
     rows: list[views.PaymentRow] = []
     more = ""
@@ -153,7 +154,7 @@ async def transactions_page(request: ConsoleRequest, after: str = "") -> Page:
 
 
 @get("/transactions/{uid:uuid}", guards=[require(Role.VIEWER)])
-async def transaction_page(request: ConsoleRequest, uid: UUID) -> Page:
+async def transaction_page(request: ConsoleRequest, uid: FromPath[UUID]) -> Page:
     now = utc_now()
     async with resources_of(request).postgres.reading() as work:
         row = await flow.transaction(work, uid)
