@@ -68,6 +68,8 @@ ENV PATH=/opt/ronda/bin:$PATH \
     RONDA_DATA_DIR=/var/lib/ronda \
     RONDA_LOG_JSON=true
 WORKDIR /app
+# Fargate mounts an empty folder over /tmp; only where the image declares the volume does it keep /tmp's mode.
+VOLUME ["/tmp"]
 USER 10001:10001
 EXPOSE 8080
 STOPSIGNAL SIGTERM

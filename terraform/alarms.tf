@@ -56,7 +56,7 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
 resource "aws_cloudwatch_metric_alarm" "tasks_missing" {
   for_each = {
     web    = { service = aws_ecs_service.web.name, fewest = var.web.min }
-    scorer = { service = aws_ecs_service.scorer.name, fewest = var.scorer.min }
+    scorer = { service = aws_ecs_service.scorer.name, fewest = var.scorer.tasks }
     jobs   = { service = aws_ecs_service.jobs.name, fewest = 1 }
   }
 

@@ -1,4 +1,4 @@
-# Model artifacts: a folder (RONDA_ARTIFACTS_URL) that every task sees. Files are named by their SHA-256 and verified when read.
+# Model artifacts: a folder (RONDA_ARTIFACTS_URL) that the workers share. Files are named by their SHA-256 and verified when read.
 
 resource "aws_efs_file_system" "artifacts" {
   creation_token   = "${local.name}-artifacts"
@@ -45,7 +45,7 @@ resource "aws_efs_access_point" "artifacts" {
   }
 }
 
-# Only over TLS, only through the access point, only as the tasks' roles; only jobs writes (it trains).
+# Only over TLS, only through the access point, only as the tasks' roles.
 resource "aws_efs_file_system_policy" "artifacts" {
   file_system_id = aws_efs_file_system.artifacts.id
   policy         = data.aws_iam_policy_document.artifacts.json
@@ -76,7 +76,7 @@ data "aws_iam_policy_document" "artifacts" {
 
     principals {
       type        = "AWS"
-      identifiers = [aws_iam_role.task["jobs"].arn]
+      identifiers = [for name in local.artifact_writers : aws_iam_role.task[name].arn]
     }
 
     condition {

@@ -1,29 +1,21 @@
-locals {
-  scaled = {
-    web    = { service = aws_ecs_service.web.name, min = var.web.min, max = var.web.max }
-    scorer = { service = aws_ecs_service.scorer.name, min = var.scorer.min, max = var.scorer.max }
-  }
-}
+# Only the web tasks scale by load. One scorer at a time holds a shard's queue, so more scorers would be more standbys:
+# a bigger load wants a bigger var.scorer.cpu first.
 
-resource "aws_appautoscaling_target" "service" {
-  for_each = local.scaled
-
+resource "aws_appautoscaling_target" "web" {
   service_namespace  = "ecs"
   scalable_dimension = "ecs:service:DesiredCount"
-  resource_id        = "service/${aws_ecs_cluster.main.name}/${each.value.service}"
-  min_capacity       = each.value.min
-  max_capacity       = each.value.max
+  resource_id        = "service/${aws_ecs_cluster.main.name}/${aws_ecs_service.web.name}"
+  min_capacity       = var.web.min
+  max_capacity       = var.web.max
 }
 
 # One process uses one core: 60 % leaves room for a burst while the next task starts.
-resource "aws_appautoscaling_policy" "cpu" {
-  for_each = aws_appautoscaling_target.service
-
+resource "aws_appautoscaling_policy" "web_cpu" {
   name               = "cpu"
   policy_type        = "TargetTrackingScaling"
-  service_namespace  = each.value.service_namespace
-  scalable_dimension = each.value.scalable_dimension
-  resource_id        = each.value.resource_id
+  service_namespace  = aws_appautoscaling_target.web.service_namespace
+  scalable_dimension = aws_appautoscaling_target.web.scalable_dimension
+  resource_id        = aws_appautoscaling_target.web.resource_id
 
   target_tracking_scaling_policy_configuration {
     target_value       = 60

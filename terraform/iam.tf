@@ -1,5 +1,5 @@
-# Two roles per process. The execution role is Fargate's: pull the image, write the log, read the secrets of that one
-# process. The task role is the process's own: it may touch the artifacts and nothing else in AWS.
+# Roles per process. The execution role is Fargate's: pull the image, write the log, read the secrets of that one
+# process. The task role, where there is one, is the process's own: it may touch the artifacts and nothing else in AWS.
 
 data "aws_iam_policy_document" "ecs_tasks" {
   statement {
@@ -81,7 +81,7 @@ data "aws_iam_policy_document" "execution" {
 }
 
 resource "aws_iam_role" "task" {
-  for_each = setsubtract(local.process_names, ["migrate"])
+  for_each = local.artifact_readers
 
   name               = "${local.name}-${each.key}-task"
   assume_role_policy = data.aws_iam_policy_document.ecs_tasks.json
@@ -99,7 +99,7 @@ data "aws_iam_policy_document" "task" {
   for_each = aws_iam_role.task
 
   statement {
-    actions   = each.key == "jobs" ? ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"] : ["elasticfilesystem:ClientMount"]
+    actions   = concat(["elasticfilesystem:ClientMount"], contains(local.artifact_writers, each.key) ? ["elasticfilesystem:ClientWrite"] : [])
     resources = [aws_efs_file_system.artifacts.arn]
 
     condition {

@@ -18,15 +18,17 @@ output "cluster_name" {
   value       = aws_ecs_cluster.main.name
 }
 
-output "one_off_task" {
-  description = "Runs `ronda migrate`; with --overrides another command, such as `user add`."
-  value = join(" ", [
-    "aws ecs run-task",
-    "--cluster ${aws_ecs_cluster.main.name}",
-    "--task-definition ${aws_ecs_task_definition.process["migrate"].family}",
-    "--launch-type FARGATE",
-    "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", [for subnet in aws_subnet.application : subnet.id])}],securityGroups=[${aws_security_group.worker.id}],assignPublicIp=DISABLED}'",
-  ])
+output "one_off_tasks" {
+  description = "Commands that run `ronda migrate`, and `ronda doctor` or (with --overrides) another command."
+  value = {
+    for name in ["migrate", "admin"] : name => join(" ", [
+      "aws ecs run-task",
+      "--cluster ${aws_ecs_cluster.main.name}",
+      "--task-definition ${aws_ecs_task_definition.process[name].family}",
+      "--launch-type FARGATE",
+      "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", [for subnet in aws_subnet.application : subnet.id])}],securityGroups=[${aws_security_group.worker.id}],assignPublicIp=DISABLED}'",
+    ])
+  }
 }
 
 output "secret_arns" {

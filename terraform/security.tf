@@ -16,7 +16,7 @@ resource "aws_security_group" "web" {
 
 resource "aws_security_group" "worker" {
   name        = "${local.name}-worker"
-  description = "Scorer, jobs and migrate tasks: nobody calls them"
+  description = "Scorer, jobs and one-off tasks: nobody calls them"
   vpc_id      = aws_vpc.main.id
   tags        = { Name = "${local.name}-worker" }
 }
@@ -68,10 +68,12 @@ locals {
     artifacts = aws_security_group.artifacts.id
     endpoints = aws_security_group.endpoints.id
   }
-  # "web-database" = { task, server }: every task may call every server, and nothing else.
+  # "web-database" = { task, server }: who may call whom. There is nothing else that a task may call.
   calls = {
-    for pair in setproduct(["web", "worker"], ["database", "cache", "broker", "artifacts", "endpoints"]) :
-    "${pair[0]}-${pair[1]}" => { task = pair[0], server = pair[1] }
+    for pair in concat(
+      setproduct(["web"], ["database", "cache", "broker", "endpoints"]),
+      setproduct(["worker"], ["database", "cache", "broker", "endpoints", "artifacts"]),
+    ) : "${pair[0]}-${pair[1]}" => { task = pair[0], server = pair[1] }
   }
 }
 

@@ -30,6 +30,7 @@ locals {
     scorer  = ["work", "score"]
     jobs    = ["work", "relay", "bury", "feedback", "retrain", "schedule", "reconcile"]
     migrate = ["migrate"]
+    admin   = ["doctor"] # a one-off task: `aws ecs run-task --overrides` gives it another command, such as `user add`
   }
 
   process_sizes = {
@@ -37,6 +38,7 @@ locals {
     scorer  = { cpu = var.scorer.cpu, memory = var.scorer.memory }
     jobs    = { cpu = var.jobs.cpu, memory = var.jobs.memory }
     migrate = { cpu = 512, memory = 1024 }
+    admin   = { cpu = 1024, memory = 4096 }
   }
 
   process_secrets = {
@@ -44,7 +46,12 @@ locals {
     scorer  = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
     jobs    = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
     migrate = ["RONDA_DATABASE_URL"]
+    admin   = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
   }
+
+  # Who sees the model artifacts; `jobs` trains, so it also writes.
+  artifact_readers = toset(["scorer", "jobs", "admin"])
+  artifact_writers = toset(["jobs"])
 
   # ECS sorts what it stores by name; so does a map, and a plan shows no change where there is none.
   process_environment = {
@@ -71,7 +78,7 @@ resource "aws_ecs_task_definition" "process" {
   cpu                      = local.process_sizes[each.key].cpu
   memory                   = local.process_sizes[each.key].memory
   execution_role_arn       = aws_iam_role.execution[each.key].arn
-  task_role_arn            = each.key == "migrate" ? null : aws_iam_role.task[each.key].arn
+  task_role_arn            = contains(local.artifact_readers, each.key) ? aws_iam_role.task[each.key].arn : null
 
   runtime_platform {
     operating_system_family = "LINUX"
@@ -98,7 +105,8 @@ resource "aws_ecs_task_definition" "process" {
 
       portMappings = each.key == "web" ? [{ name = "http", containerPort = local.port.web, hostPort = local.port.web, protocol = "tcp" }] : []
 
-      # Liveness only: whether it may get traffic is the load balancer's question. A worker that cannot work exits.
+      # Liveness only: whether it may get traffic is the load balancer's question. A worker has no port to ask; a job that
+      # fails is started again inside the process and logs an error, which an alarm counts.
       healthCheck = each.key == "web" ? {
         command     = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:${local.port.web}/health/live', timeout=4)"]
         interval    = 15
@@ -109,7 +117,7 @@ resource "aws_ecs_task_definition" "process" {
 
       mountPoints = concat(
         [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }],
-        each.key == "migrate" ? [] : [{ sourceVolume = "artifacts", containerPath = local.artifacts_folder, readOnly = each.key != "jobs" }],
+        [for reader in setintersection(local.artifact_readers, [each.key]) : { sourceVolume = "artifacts", containerPath = local.artifacts_folder, readOnly = !contains(local.artifact_writers, reader) }],
       )
 
       logConfiguration = {
@@ -128,7 +136,7 @@ resource "aws_ecs_task_definition" "process" {
   }
 
   dynamic "volume" {
-    for_each = each.key == "migrate" ? [] : ["artifacts"]
+    for_each = contains(local.artifact_readers, each.key) ? ["artifacts"] : []
 
     content {
       name = volume.value
@@ -182,7 +190,6 @@ resource "aws_ecs_service" "web" {
   }
 
   depends_on = [
-    aws_efs_mount_target.artifacts,
     aws_iam_role_policy.execution,
     aws_lb_listener.https,
     aws_route_table_association.application,
@@ -196,7 +203,7 @@ resource "aws_ecs_service" "scorer" {
   name             = "scorer"
   cluster          = aws_ecs_cluster.main.id
   task_definition  = aws_ecs_task_definition.process["scorer"].arn
-  desired_count    = var.scorer.min
+  desired_count    = var.scorer.tasks
   launch_type      = "FARGATE"
   platform_version = "LATEST"
 
@@ -217,10 +224,6 @@ resource "aws_ecs_service" "scorer" {
     rollback = true
   }
 
-  lifecycle {
-    ignore_changes = [desired_count] # the autoscaler's
-  }
-
   depends_on = [
     aws_efs_mount_target.artifacts,
     aws_iam_role_policy.execution,
@@ -239,7 +242,8 @@ resource "aws_ecs_service" "jobs" {
   launch_type      = "FARGATE"
   platform_version = "LATEST"
 
-  # Never two: the schedule would ask twice. While it is away the outbox keeps what it would have done.
+  # One is enough, and a training needs the memory of a whole task: the old one goes before the new one comes. Meanwhile
+  # nothing is lost: messages wait in their queues and in the outbox.
   deployment_minimum_healthy_percent = 0
   deployment_maximum_percent         = 100
   propagate_tags                     = "SERVICE"

@@ -116,7 +116,7 @@ variable "web_acl_arn" {
 # Ronda ---------------------------------------------------------------------------------------------------------------
 
 variable "shards" {
-  description = "Score queues, and so the most scorers that work at once. Drain the queues before changing it."
+  description = "Score queues; a customer's payments stay in one. Drain the queues before changing it."
   type        = number
   default     = 4
 
@@ -155,18 +155,18 @@ variable "web" {
 }
 
 variable "scorer" {
-  description = "Tasks of `ronda work score`: CPU units, memory in MiB, fewest and most tasks."
-  type        = object({ cpu = number, memory = number, min = number, max = number })
-  default     = { cpu = 1024, memory = 2048, min = 2, max = 4 }
+  description = "Tasks of `ronda work score`: CPU units, memory in MiB, and how many. The first to ask holds a shard's queue; the others stand by."
+  type        = object({ cpu = number, memory = number, tasks = number })
+  default     = { cpu = 1024, memory = 2048, tasks = 2 }
 
   validation {
-    condition     = var.scorer.min >= 1 && var.scorer.max >= var.scorer.min && var.scorer.max <= var.shards
-    error_message = "max may not be below min, min not below 1, and max not above shards: one scorer at a time holds a shard."
+    condition     = var.scorer.tasks >= 1 && var.scorer.tasks <= var.shards
+    error_message = "At least 1, and not more than shards: a scorer without a shard could never work."
   }
 }
 
 variable "jobs" {
-  description = "The one task of the remaining jobs, which also trains: CPU units and memory in MiB."
+  description = "The one task of the other jobs, which also trains: CPU units and memory in MiB."
   type        = object({ cpu = number, memory = number })
   default     = { cpu = 2048, memory = 8192 }
 }
