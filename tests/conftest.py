@@ -6,7 +6,7 @@
 | `postgres_url` | module | a fresh, migrated database |
 | `valkey_url` | module | an emptied Valkey, database 0 |
 | `rabbit_url` | module | RabbitMQ without any queue of the topology |
-| `bus_url`, `bus` | module, test | both implementations in turn: the test runs twice |
+| `bus_url`, `bus_server`, `bus` | module, test, test | both implementations in turn: the test runs twice |
 | `settings`, `resources` | test | everything opened on PostgreSQL, Valkey and RabbitMQ, queues declared |
 """
 
@@ -38,7 +38,7 @@ async def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
 
 @pytest.fixture(scope="session")
 async def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    async with servers.running_server(servers.start_valkey, tmp_path_factory.mktemp("servers")) as server:
+    async with servers.running_server(servers.start_bus_valkey, tmp_path_factory.mktemp("servers")) as server:
         yield server
 
 
@@ -72,6 +72,13 @@ async def rabbit_url(rabbit_server: Server) -> str:
 def bus_url(request: pytest.FixtureRequest) -> str:
     url: str = request.getfixturevalue("rabbit_url" if request.param == "rabbit" else "valkey_url")
     return url
+
+
+@pytest.fixture
+def bus_server(bus_url: str, request: pytest.FixtureRequest) -> Server:
+    """The server behind `bus_url`."""
+    server: Server = request.getfixturevalue("rabbit_server" if bus_url.startswith("amqp") else "valkey_server")
+    return server
 
 
 @pytest.fixture

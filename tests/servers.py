@@ -1,8 +1,11 @@
 """Real servers for tests: one of each per session, started when a test first asks, private and on loopback."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aio_pika
@@ -10,6 +13,8 @@ import asyncpg
 
 from backend.embedded import Running, find_rabbit, start_postgres, start_rabbit, start_valkey
 from core.contracts.topology import queues
+
+start_bus_valkey = partial(start_valkey, carries_bus=True)
 
 TEMPLATE = "ronda_template"
 MOST_SHARDS = 8
@@ -101,15 +106,59 @@ async def delete_queues(rabbit_url: str) -> None:
             await channel.queue_delete(queue.name)
 
 
+class Proxy:
+    """Stands between a client and a server, so that a test can cut the wire: what a dying client looks like to the server."""
+
+    def __init__(self, server_url: str) -> None:
+        self._target = urlsplit(server_url)
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        port = self._server.sockets[0].getsockname()[1]
+        credentials = self._target.netloc.rpartition("@")[0]
+        return self._target._replace(netloc=f"{credentials}@127.0.0.1:{port}").geturl()
+
+    async def __aenter__(self) -> "Proxy":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.cut()
+
+    def cut(self) -> None:
+        """Every connection breaks, and nobody gets through any more."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self._writers |= {writer, there_writer}
+        await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+    writer.close()
+
+
 __all__ = [
+    "Proxy",
     "Server",
     "delete_queues",
     "fresh_database",
     "rabbit_or_fail",
     "run_sql",
     "running_server",
+    "start_bus_valkey",
     "start_postgres",
     "start_rabbit",
-    "start_valkey",
     "with_database",
 ]

@@ -60,7 +60,7 @@ class Bus(Protocol):
         """Takes from several queues. For a single-active queue, waits its turn while another consumer holds it."""
 
     async def depth(self, queue: str) -> int:
-        """Messages in the queue, waiting or unacked."""
+        """Messages waiting in the queue; those a consumer holds are not counted. Raises Unavailable when there is no such queue."""
 
     async def dead_reason(self, delivery: Delivery) -> tuple[str, str]:
         """For a delivery from DEAD: (the queue it came from, the reason)."""
