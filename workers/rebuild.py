@@ -21,7 +21,7 @@ from models.features.online import MEMO_S, OnlineFeatures
 
 log = structlog.get_logger()
 Report = Callable[[float, str], None]
-LOCK = "{rf}rebuilding"
+LOCK = "ronda:rebuilding"
 LOCK_S = 300
 OVERLAP = timedelta(minutes=2)
 """Payments accepted this shortly before the switch may have been scored in the old state only; they are taken again."""
