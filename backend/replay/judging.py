@@ -1,4 +1,4 @@
-"""A replay's scores against the file's labels; the measures themselves are models.scoring.evaluation's."""
+"""A replay's scores against the file's labels; the measures themselves are models.scoring's."""
 
 import numpy as np
 
@@ -6,28 +6,30 @@ from backend.replay.feed import Decided
 from backend.replay.report import Quality
 from backend.replay.tally import Truths
 
-CARDS_A_DAY = 100
 _DAY_MS = 86_400_000
 
 
 def judge(truths: Truths, decided: Decided, since_ms: int | None) -> Quality:
-    """Judges labelled payments of event time >= `since_ms`. Days are UTC days."""
-    from models.scoring import evaluation  # scikit-learn: a second that only a judged replay should pay
+    """Judges labelled, decided payments, of event time >= `since_ms` if given."""
+    from models.scoring.evaluation import SingleClassError  # scikit-learn: seconds that only a judged replay should pay
+    from models.scoring.ranking import ranking
 
-    fraud, occurred = np.array(truths.fraud, dtype=np.int64), np.array(truths.occurred_ms, dtype=np.int64)
-    labelled = (
-        decided.known & (fraud >= 0) & (occurred >= (since_ms if since_ms is not None else occurred.min(initial=0)))
-    )
+    fraud, occurred = np.array(truths.fraud, dtype=np.int8), np.array(truths.occurred_ms, dtype=np.int64)
+    labelled = decided.known & (fraud >= 0)
+    if since_ms is not None:
+        labelled &= occurred >= since_ms
     scored = labelled & np.isfinite(decided.score)
-    y, p = fraud[scored], decided.score[scored]
-    days, cards = occurred[scored] // _DAY_MS, np.array(truths.cards, dtype=np.int64)[scored]
-    both = bool(y.size) and 0 < y.sum() < y.size
+    is_fraud, times, cards = fraud[scored] == 1, occurred[scored], np.array(truths.cards, dtype=np.int64)[scored]
+    try:
+        found = ranking(times, cards, decided.score[scored], is_fraud)
+    except SingleClassError:
+        found = None
     return Quality(
-        payments=int(y.size),
-        frauds=int(y.sum()),
-        average_precision=evaluation.average_precision(y, p) if both else None,
-        roc_auc=evaluation.roc_auc(y, p) if both else None,
-        card_precision_100=evaluation.card_precision(y, p, days, cards, CARDS_A_DAY) if both else None,
-        days=int(np.unique(days).size),
+        payments=int(scored.sum()),
+        frauds=int(is_fraud.sum()),
+        average_precision=found.average_precision if found else None,
+        roc_auc=found.roc_auc if found else None,
+        card_precision_100=found.card_precision_100 if found else None,
+        days=int(np.unique(times // _DAY_MS).size),
         unscored=int(labelled.sum() - scored.sum()),
     )

@@ -100,4 +100,5 @@ def _quality_words(quality: Quality) -> str:
     )
     named = ", ".join(f"{name} {value:.4f}" for name, value in measures if value is not None)
     judged = f"{quality.frauds:,} frauds among {quality.payments:,} scored payments with a label"
-    return f"{named or 'not measurable'} ({judged})"
+    unscored = f"; {quality.unscored:,} were decided without a score" if quality.unscored else ""
+    return f"{named or 'not measurable'} ({judged}{unscored})"
