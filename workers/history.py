@@ -22,7 +22,7 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class PaymentColumns:
-    """Payments in the order of acceptance. `truth`: 1 fraud, 0 legitimate, -1 nothing said; `reported_at_ms` 0 where unknown."""
+    """Payments in the order of acceptance. `truth`: 1 fraud, 0 legitimate, -1 nothing said; `reported_at_ms` -1 where unknown."""
 
     uids: list[bytes]
     history: History
@@ -107,7 +107,10 @@ class _Columns:
 
     def finished(self, taken: list[_Taken], truth: dict[int, _Statement]) -> PaymentColumns:
         occurred, accepted = np.array(self._occurred, dtype=np.int64), np.array(self._accepted, dtype=np.int64)
-        known, reported = np.full(len(occurred), UNKNOWN, dtype=np.int64), np.zeros(len(occurred), dtype=np.int64)
+        known, reported = (
+            np.full(len(occurred), UNKNOWN, dtype=np.int64),
+            np.full(len(occurred), UNKNOWN, dtype=np.int64),
+        )
         for row, statement in truth.items():
             known[row], reported[row] = int(statement.fraud), statement.reported_at_ms
         entities = np.array(self._entities, dtype=np.int64).reshape(-1, len(EntityKind))

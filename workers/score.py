@@ -160,7 +160,7 @@ def _explained(verdicts: list[Verdict], matrix: FloatMatrix, lineup: Lineup) -> 
     explanation = champion.explainer.explain(matrix[places])
     for row, place in enumerate(places):
         contributions = explanation.contributions[row]
-        words = reasons(matrix[place], contributions, verdicts[place].payment)
+        words = reasons(matrix[place], contributions, verdicts[place].payment, champion.scorer.usual)
         explained = Explained(contributions.tolist(), float(explanation.base), words)
         verdicts[place] = replace(verdicts[place], explained=explained)
     return verdicts

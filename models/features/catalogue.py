@@ -188,7 +188,7 @@ def _fraud_history(kind: EntityKind) -> list[Feature]:
     return [
         *features,
         Feature(f"{kind}_fraud_run", kind, None, "payments", f"Frauds in a row {where}",
-                f"the newest {{value}} checked {where} were all fraud", group, f"no unbroken run of fraud {where}", **missing),
+                f"{{value}} {where} found to be fraud with none genuine since", group, f"no unbroken run of fraud {where}", **missing),
         Feature(f"{kind}_fraud_run_age_s", kind, None, "s", f"Age of the run of frauds {where}",
                 f"frauds in a row {where} began {{value}} earlier", group, when_unknown=f"no unbroken run of fraud {where}"),
         Feature(f"{kind}_since_fraud_s", kind, None, "s", f"Time since the last known fraud {where}",
@@ -233,7 +233,9 @@ def _readings() -> list[str]:
     names += [f"customer_{kind}_payments" for kind in PAIRED]
     for kind in LABELLED:
         names += [f"{kind}_{what}_{window}" for window in LABEL_WINDOWS for what in ("labels", "frauds")]
-        names += [f"{kind}_{what}" for what in ("fraud_run", "fraud_run_age_ms", "since_fraud_ms", "legitimate_since_fraud")]
+        names += [
+            f"{kind}_{what}" for what in ("fraud_run", "fraud_run_age_ms", "since_fraud_ms", "legitimate_since_fraud")
+        ]
     return names
 
 

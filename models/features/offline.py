@@ -37,7 +37,9 @@ class Labels:
         return cls(empty, empty, np.empty(0, dtype=np.bool_), empty)
 
     @classmethod
-    def on_time(cls, occurred_at_ms: IntArray, payment: IntArray, reported_at_ms: IntArray, is_fraud: BoolArray) -> Self:
+    def on_time(
+        cls, occurred_at_ms: IntArray, payment: IntArray, reported_at_ms: IntArray, is_fraud: BoolArray
+    ) -> Self:
         """Labels that reach the feature store when they are reported: before the first payment of at least that event time
         in a stream that was accepted in about the order of event time.
         """

@@ -193,9 +193,7 @@ class OnlineFeatures:
             raise _unavailable() from error
         raise StaleGeneration("the feature store is empty and has to be rebuilt", server="redis")
 
-    async def _call(
-        self, generation: str, key: str, items: list[bytes], answer: bool, memo_s: int
-    ) -> list[bytes]:
+    async def _call(self, generation: str, key: str, items: list[bytes], answer: bool, memo_s: int) -> list[bytes]:
         arguments = (generation, _prefix(generation), "answer" if answer else "quiet", str(memo_s), b"".join(items))
         try:
             try:

@@ -65,7 +65,9 @@ def _set_own_history(matrix: FloatMatrix, known: FloatMatrix, amount: FloatArray
 
 
 def _mean(known: FloatMatrix, kind: EntityKind, window: str) -> FloatArray:
-    return _ratio(_reading(known, f"{kind}_velocity_{window}_amount"), _reading(known, f"{kind}_velocity_{window}_count"))
+    return _ratio(
+        _reading(known, f"{kind}_velocity_{window}_amount"), _reading(known, f"{kind}_velocity_{window}_count")
+    )
 
 
 def _set_entities(matrix: FloatMatrix, known: FloatMatrix, amount: FloatArray) -> None:

@@ -1,0 +1,89 @@
+"""What a model learns from: vectors, what the payments turned out to be, and when that became known."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from core.base.errors import Kind, RondaError
+from models.features.catalogue import NAMES
+from models.features.vector import FloatMatrix, IntArray
+
+FRAUD: Final = 1
+LEGITIMATE: Final = 0
+UNLABELLED: Final = -1
+BoolArray = npt.NDArray[np.bool_]
+
+
+class TrainingImpossible(RondaError):
+    """Too little to learn from or to judge by. `facts` say what is there and what is needed."""
+
+    kind, code = Kind.CONFLICT, "training_impossible"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Payments as rows, any order.
+
+    matrix: (n, len(NAMES)) as scored, NaN = not known. label: (n,) FRAUD, LEGITIMATE or UNLABELLED.
+    reported_at_ms: (n,) when the label became known; -1 where UNLABELLED. card, customer: (n,) numbers that tell them apart, card -1 = none.
+    """
+
+    matrix: FloatMatrix
+    label: IntArray
+    occurred_at_ms: IntArray
+    reported_at_ms: IntArray
+    amount_minor: IntArray
+    card: IntArray
+    customer: IntArray
+
+    def __post_init__(self) -> None:
+        rows = len(self.matrix)
+        if self.matrix.shape != (rows, len(NAMES)):
+            raise ValueError(f"expected {len(NAMES)} features, got a matrix of shape {self.matrix.shape}")
+        for name in ("label", "occurred_at_ms", "reported_at_ms", "amount_minor", "card", "customer"):
+            if getattr(self, name).shape != (rows,):
+                raise ValueError(f"{name} must hold {rows} values")
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def rows(self, which: IntArray | BoolArray) -> "Dataset":
+        return Dataset(
+            self.matrix[which],
+            self.label[which],
+            self.occurred_at_ms[which],
+            self.reported_at_ms[which],
+            self.amount_minor[which],
+            self.card[which],
+            self.customer[which],
+        )
+
+    @property
+    def is_fraud(self) -> BoolArray:
+        return self.label == FRAUD
+
+    @property
+    def holder(self) -> IntArray:
+        """The card, or the customer where the payment names no card: whom an analyst would look at."""
+        return np.where(self.card >= 0, self.card, -2 - self.customer)
+
+    def sha256(self) -> str:
+        """Identifies exactly this data in a model's lineage."""
+        digest = hashlib.sha256()
+        for array in (
+            self.matrix,
+            self.label,
+            self.occurred_at_ms,
+            self.reported_at_ms,
+            self.amount_minor,
+            self.holder,
+        ):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def counts(self) -> Mapping[str, Any]:
+        return {"payments": len(self), "frauds": int(self.is_fraud.sum())}
