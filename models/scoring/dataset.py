@@ -3,13 +3,15 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from core.base.errors import Kind, RondaError
+from core.base.terms import EntityKind
 from models.features.catalogue import NAMES
+from models.features.offline import History
 from models.features.vector import FloatMatrix, IntArray
 
 FRAUD: Final = 1
@@ -24,12 +26,23 @@ class TrainingImpossible(RondaError):
     kind, code = Kind.CONFLICT, "training_impossible"
 
 
+class LabelledHistory(Protocol):
+    """truth: (n,) FRAUD, LEGITIMATE or UNLABELLED. reported_at_ms: (n,), any number where UNLABELLED."""
+
+    @property
+    def history(self) -> History: ...
+    @property
+    def truth(self) -> IntArray: ...
+    @property
+    def reported_at_ms(self) -> IntArray: ...
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Payments as rows, any order.
 
     matrix: (n, len(NAMES)) as scored, NaN = not known. label: (n,) FRAUD, LEGITIMATE or UNLABELLED.
-    reported_at_ms: (n,) when the label became known; -1 where UNLABELLED. card, customer: (n,) numbers that tell them apart, card -1 = none.
+    reported_at_ms: (n,) when the label became known; any number where UNLABELLED. card, customer: (n,) numbers that tell them apart, card -1 = none.
     """
 
     matrix: FloatMatrix
@@ -47,6 +60,20 @@ class Dataset:
         for name in ("label", "occurred_at_ms", "reported_at_ms", "amount_minor", "card", "customer"):
             if getattr(self, name).shape != (rows,):
                 raise ValueError(f"{name} must hold {rows} values")
+
+    @classmethod
+    def of(cls, known: LabelledHistory, matrix: FloatMatrix) -> "Dataset":
+        """From a history, what is known of it, and its vectors."""
+        kinds = list(EntityKind)
+        return cls(
+            matrix=matrix,
+            label=known.truth,
+            occurred_at_ms=known.history.occurred_at_ms,
+            reported_at_ms=known.reported_at_ms,
+            amount_minor=known.history.amount_minor,
+            card=known.history.entities[:, kinds.index(EntityKind.CARD)],
+            customer=known.history.entities[:, kinds.index(EntityKind.CUSTOMER)],
+        )
 
     def __len__(self) -> int:
         return len(self.matrix)

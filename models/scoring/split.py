@@ -49,7 +49,8 @@ def split(dataset: Dataset, options: SplitOptions) -> Split:
     if len(dataset) == 0:
         raise TrainingImpossible("there is no payment to learn from", payments=0)
     delay = int(options.label_delay_days * DAY_S * 1000)
-    now = int(max(dataset.occurred_at_ms.max(), dataset.reported_at_ms.max()))
+    reported = dataset.reported_at_ms[dataset.label != UNLABELLED]
+    now = int(max(dataset.occurred_at_ms.max(), reported.max(initial=0)))
     time = dataset.occurred_at_ms
     until = now - delay + 1
     old_enough = np.sort(time[time < until])

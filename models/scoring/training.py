@@ -1,7 +1,7 @@
 """Training: split by time, fit, calibrate, set thresholds, judge, and pack the artifact."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from models.features.vector import FloatArray, FloatMatrix, IntArray
 from models.scoring import evaluation
 from models.scoring.artifact import FORMAT, Artifact, Calibration, Thresholds, encode, pack, pack_ensemble
 from models.scoring.dataset import BoolArray, Dataset, TrainingImpossible
-from models.scoring.ensemble import from_histogram_boosting
+from models.scoring.ensemble import Ensemble, from_histogram_boosting
 from models.scoring.explainer import Explainer
 from models.scoring.scorer import Scorer, calibrated
 from models.scoring.split import Split, SplitOptions, split
@@ -45,7 +45,7 @@ class TrainingOptions:
     """review_share: payments people can look at, as a share; alerts_per_day, when given, replaces it.
 
     decline_precision: share of declined payments that must be fraud. most_legitimate: more than that are thinned, evenly over the days,
-    and weighted up again.
+    and weighted up again. champion: judged on the same test payments.
     """
 
     split: SplitOptions = field(default_factory=SplitOptions)
@@ -57,6 +57,7 @@ class TrainingOptions:
     least_declined: int = 5
     most_legitimate: int = 200_000
     seed: int = 7
+    champion: Scorer | None = None
 
 
 @dataclass(frozen=True)
@@ -68,27 +69,44 @@ class Trained:
     lineage: dict[str, Any]
 
 
-def train(dataset: Dataset, options: TrainingOptions, report: Report, champion: Scorer | None = None) -> Trained:
+def train(dataset: Dataset, options: TrainingOptions, report: Report) -> Trained:
     """Deterministic for a dataset and options. Raises TrainingImpossible when there is too little to learn from."""
     report(0.0, "splitting by time")
     parts = split(dataset, options.split)
-    model = fit(parts.train, options, lambda done: report(0.05 + 0.65 * done, "growing trees"))
+    grown = grow(parts.train, options, lambda done: report(0.05 + 0.65 * done, "growing trees"))
     report(0.72, "calibrating")
-    margin = model.decision_function(parts.calibration.matrix)
+    margin = grown.margin(parts.calibration.matrix)
     calibration = calibrate(margin, parts.calibration.is_fraud)
     thresholds = choose_thresholds(parts.calibration, calibrated(calibration, margin), options)
     lineage = _lineage(dataset, parts, options)
-    artifact = _pack(model, parts, calibration, thresholds, lineage)
+    artifact = _pack(grown, parts, calibration, thresholds, lineage)
     scorer = Scorer.load(artifact)
     report(0.8, "judging on the test slice")
-    metrics = _judge(scorer, champion, parts.test, options)
+    metrics = _judge(scorer, parts.test, options)
     report(0.9, "explaining")
     metrics["top_features"] = _top_features(scorer, parts.test, options.seed)
     report(1.0, "done")
     return Trained(artifact, metrics, lineage)
 
 
-def fit(rows: Dataset, options: TrainingOptions, report: Callable[[float], None]) -> HistGradientBoostingClassifier:
+@dataclass(frozen=True)
+class Grown:
+    """scikit-learn's model, and the features it was given: `columns` of the vector."""
+
+    model: HistGradientBoostingClassifier
+    columns: IntArray
+
+    def margin(self, matrix: FloatMatrix) -> FloatArray:
+        """(n,) log-odds before calibration."""
+        return np.asarray(self.model.decision_function(matrix[:, self.columns]), dtype=np.float64)
+
+    def ensemble(self) -> Ensemble:
+        """The trees over the whole vector."""
+        trees = from_histogram_boosting(self.model)
+        return replace(trees, feature=self.columns[trees.feature].astype(np.int32))
+
+
+def grow(rows: Dataset, options: TrainingOptions, report: Callable[[float], None]) -> Grown:
     """The boosted trees, grown in steps so that progress can be told; uses every core OpenMP may."""
     evaluation.require_two_classes(rows.is_fraud)
     chosen, weight = thin(rows, options)
@@ -103,12 +121,15 @@ def fit(rows: Dataset, options: TrainingOptions, report: Callable[[float], None]
         warm_start=True,
         random_state=options.seed,
     )
-    matrix, is_fraud = rows.matrix[chosen], rows.is_fraud[chosen]
+    # No leaf can come from a feature so few payments know; scikit-learn fails on one that none knows.
+    known = np.count_nonzero(~np.isnan(rows.matrix[chosen]), axis=0)
+    columns = np.flatnonzero(known >= 2 * trees.least_in_leaf)
+    matrix, is_fraud = rows.matrix[np.ix_(chosen, columns)], rows.is_fraud[chosen]
     for step in range(1, _STEPS + 1):
         model.set_params(max_iter=-(-trees.iterations * step // _STEPS))
         model.fit(matrix, is_fraud, sample_weight=weight)
         report(step / _STEPS)
-    return model
+    return Grown(model, columns)
 
 
 def thin(rows: Dataset, options: TrainingOptions) -> tuple[IntArray, FloatArray]:
@@ -150,23 +171,19 @@ def choose_thresholds(rows: Dataset, probability: FloatArray, options: TrainingO
 
 
 def _pack(
-    model: HistGradientBoostingClassifier,
-    parts: Split,
-    calibration: Calibration,
-    thresholds: Thresholds,
-    lineage: dict[str, Any],
+    grown: Grown, parts: Split, calibration: Calibration, thresholds: Thresholds, lineage: dict[str, Any]
 ) -> bytes:
-    golden = golden_rows(parts.test.matrix, model.decision_function(parts.test.matrix))
+    golden = golden_rows(parts.test.matrix, grown.margin(parts.test.matrix))
     return encode(
         Artifact(
             format=FORMAT,
             catalogue_version=CATALOGUE_VERSION,
             features=list(NAMES),
-            ensemble=pack_ensemble(from_histogram_boosting(model)),
+            ensemble=pack_ensemble(grown.ensemble()),
             calibration=calibration,
             thresholds=thresholds,
             golden=pack(golden),
-            golden_margins=pack(model.decision_function(golden)),
+            golden_margins=pack(grown.margin(golden)),
             usual=pack(usual_values(parts.train)),
             lineage=lineage,
         )
@@ -189,10 +206,10 @@ def usual_values(rows: Dataset) -> FloatArray:
     return usual
 
 
-def _judge(scorer: Scorer, champion: Scorer | None, test: Dataset, options: TrainingOptions) -> dict[str, Any]:
+def _judge(scorer: Scorer, test: Dataset, options: TrainingOptions) -> dict[str, Any]:
     probability = scorer.score(test.matrix).probability
     ours = evaluation.scalars(test, probability, scorer.thresholds)
-    theirs, gain = None, None
+    champion, theirs, gain = options.champion, None, None
     if champion is not None:
         other = champion.score(test.matrix).probability
         theirs = evaluation.scalars(test, other, champion.thresholds)
@@ -221,7 +238,7 @@ def _lineage(dataset: Dataset, parts: Split, options: TrainingOptions) -> dict[s
     return {
         "catalogue_version": CATALOGUE_VERSION,
         "dataset_sha256": dataset.sha256(),
-        "options": asdict(options),
+        "options": _plain(options),
         "scikit_learn": sklearn.__version__,
         "slices": {
             "train": {**parts.train.counts(), "until": rfc3339(from_ms(parts.train_until_ms))},
@@ -233,3 +250,10 @@ def _lineage(dataset: Dataset, parts: Split, options: TrainingOptions) -> dict[s
             },
         },
     }
+
+
+def _plain(options: TrainingOptions) -> dict[str, Any]:
+    """The champion is another model's artifact and not copied into this one."""
+    plain = asdict(replace(options, champion=None))
+    del plain["champion"]
+    return plain
