@@ -52,10 +52,7 @@ class ReplayOptions:
             raise InvalidInput("--label-source must be import, chargeback or customer: analysts label in the console")
         if len(self.currency) != 3 or not self.currency.isalpha() or not self.currency.isupper():
             raise InvalidInput("--currency must be an ISO 4217 code such as EUR")
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise InvalidInput(f"--timezone {self.timezone!r} is not a time zone name such as Europe/Lisbon") from error
+        _zone(self.timezone)
 
 
 HELP: Mapping[str, str] = {
@@ -101,4 +98,11 @@ def parse_moment(value: str, timezone: str = "UTC") -> datetime:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
         raise InvalidInput(f"{value!r} is not a date or time such as 2018-07-01 or 2018-07-01T09:30:00Z") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))
+    return moment if moment.tzinfo else moment.replace(tzinfo=_zone(timezone))
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInput(f"--timezone {name!r} is not a time zone name such as Europe/Lisbon") from error
