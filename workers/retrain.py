@@ -13,7 +13,7 @@ from core.acts.audit import system
 from core.acts.registry import NewModel
 from core.base.errors import ModelRefused, RondaError
 from core.base.ids import ModelId
-from core.base.terms import EntityKind, RunStatus
+from core.base.terms import RunStatus
 from core.contracts.messages import TrainingRequested
 from core.contracts.topology import TRAINING
 from core.infra.bus import Delivery
@@ -22,19 +22,17 @@ from core.stores import policy
 from core.tables.policy import RegisteredModel
 from models.features.catalogue import CATALOGUE_VERSION
 from models.features.offline import replay
-from models.features.vector import FloatMatrix
 from models.scoring.dataset import Dataset
 from models.scoring.scorer import Scorer
 from models.scoring.training import Trained, TrainingOptions, train
 from workers.handling import consume, read
-from workers.history import PaymentColumns, put_logged_vectors, read_history
+from workers.history import put_logged_vectors, read_history
 from workers.runner import JobContext
 
 log = structlog.get_logger()
 ACTOR = system("retrain")
 Report = Callable[[float, str], None]
 TELL_EVERY_S = 0.5
-_HOLDERS = (list(EntityKind).index(EntityKind.CUSTOMER), list(EntityKind).index(EntityKind.CARD))
 
 
 async def retrain(context: JobContext) -> None:
@@ -102,18 +100,9 @@ async def _train(resources: Resources, note: Report) -> Trained:
     async with resources.postgres.reading() as work:
         logged = await put_logged_vectors(work, columns, matrix)
     log.info("training", payments=len(columns.uids), logged_vectors=logged)
-    scorer = await asyncio.to_thread(_champion, resources, champion)
-    return await asyncio.to_thread(
-        train, _dataset(columns, matrix), TrainingOptions(), lambda part, step: note(0.15 + 0.8 * part, step), scorer
-    )
-
-
-def _dataset(columns: PaymentColumns, matrix: FloatMatrix) -> Dataset:
-    history = columns.history
-    customer, card = (history.entities[:, place] for place in _HOLDERS)
-    return Dataset(
-        matrix, columns.truth, history.occurred_at_ms, columns.reported_at_ms, history.amount_minor, card, customer
-    )
+    options = TrainingOptions(champion=await asyncio.to_thread(_champion, resources, champion))
+    dataset = Dataset.of(columns, matrix)
+    return await asyncio.to_thread(train, dataset, options, lambda part, step: note(0.15 + 0.8 * part, step))
 
 
 def _champion(resources: Resources, model: RegisteredModel | None) -> Scorer | None:
