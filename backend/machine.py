@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from backend import accounts
 from backend.choices import BusChoice
-from backend.display import Display, Step, Welcome
+from backend.display import FIRST_TRAINING, Display, Step, Welcome
 from backend.embedded import Running, find_rabbit, start_postgres, start_rabbit, start_valkey
 from backend.instance import RunFile, local_url
 from backend.migrations import migrate
@@ -50,23 +50,24 @@ class Machine:
         self._options, self._settings, self._listening = options, options.settings, listening
         self._data_dir = options.settings.data_dir
         self._welcome = Welcome()
+        self._history_is_whole = asyncio.Event()
 
     async def open(self) -> None:
-        """Returns when people can sign in. What does not depend on each other happens at the same time."""
+        """Returns when people can sign in and payments are decided. What does not depend on each other happens at once."""
         self.logs.mkdir(mode=0o700, exist_ok=True)
+        shutil.rmtree(self._data_dir / "metrics", ignore_errors=True)
+        (self._data_dir / "metrics").mkdir()
         async with asyncio.TaskGroup() as group:
-            # The supervisor stops parts in the reverse order of these lines.
             database = group.create_task(self._open_database())
             redis = group.create_task(self._open_server("redis_url", "Valkey", start_valkey, "valkey"))
             bus = group.create_task(self._open_bus(redis))
-            group.create_task(self._open_processes(database, redis, bus))
-            if self._options.demo:
-                group.create_task(self._first_run(database, redis))
+            first_run = group.create_task(self._first_run(database, redis))
+            group.create_task(self._open_processes(database, redis, bus, first_run))
         await self._until_ready()
         self.display.say("people can sign in")
         self.display.welcome(self._settings.base_url, self._welcome)
         if self._options.demo and self._options.stream and self._welcome.key:
-            await self._start("stream", "stream", f"--rate={self._options.rate}")
+            await self._start("stream", "stream", f"--rate={self._options.rate}", stop_rank=3)
 
     async def _open_database(self) -> str:
         url = await self._open_server("database_url", "PostgreSQL", start_postgres, "postgres")
@@ -118,13 +119,13 @@ class Machine:
         return given or await redis
 
     async def _open_processes(
-        self, database: asyncio.Task[str], redis: asyncio.Task[str], bus: asyncio.Task[str]
+        self,
+        database: asyncio.Task[str],
+        redis: asyncio.Task[str],
+        bus: asyncio.Task[str],
+        first_run: asyncio.Task[None],
     ) -> None:
-        settings = self._with_urls(await database, await redis, await bus)
-        metrics = self._data_dir / "metrics"
-        shutil.rmtree(metrics, ignore_errors=True)
-        metrics.mkdir()
-        self._settings = settings
+        self._settings = settings = self._with_urls(await database, await redis, await bus)
         RunFile(
             pid=os.getpid(),
             console_url=settings.base_url,
@@ -134,36 +135,49 @@ class Machine:
             host=settings.host,
             port=settings.port,
         ).write(self._data_dir)
-        await self._start("jobs", "work", *JOBS)
+        descriptor = self._listening.fileno()
+        await self._start("web", "serve", f"--fd={descriptor}", pass_fds=(descriptor,), stop_rank=2)
+        # A worker that meets half a history would build the features from it, and once more from the whole one.
+        await self._history_is_whole.wait()
         await self._start("scorer", "work", "score", OMP_NUM_THREADS="1")
-        await self._start("web", "serve", f"--fd={self._listening.fileno()}", pass_fds=(self._listening.fileno(),))
+        await first_run
+        await self._start("jobs", "work", *JOBS)
 
     def _with_urls(self, database: str, redis: str, bus: str) -> Settings:
         urls = {"database_url": SecretStr(database), "redis_url": SecretStr(redis), "bus_url": SecretStr(bus)}
         return self._settings.model_copy(update=urls)
 
-    async def _start(self, name: str, *arguments: str, pass_fds: tuple[int, ...] = (), **more: str) -> None:
+    async def _start(
+        self, name: str, *arguments: str, pass_fds: tuple[int, ...] = (), stop_rank: int = 1, **more: str
+    ) -> None:
         """`more`: environment variables of this process alone."""
         environment = environment_of(self._settings) | more
-        part = ProcessPart(name, arguments, environment, self.logs / f"{name}.log", pass_fds=pass_fds)
+        part = ProcessPart(name, arguments, environment, self.logs / f"{name}.log", pass_fds, stop_rank)
         await self.supervisor.start(part)
 
     async def _first_run(self, database: asyncio.Task[str], redis: asyncio.Task[str]) -> None:
         """Synthetic history and a first model, unless there are; in a process of its own, whose libraries are heavy."""
         url = await database
-        if not self._welcome.key:
-            return
-        # Nothing is published here, so it need not wait for the bus.
-        environment = environment_of(self._with_urls(url, await redis, await redis))
-        log = self.logs / "first-run.log"
-        part = ProcessPart("first run", ("first-run",), environment, log, stdout=asyncio.subprocess.PIPE)
-        self.supervisor.parts.append(part)
-        await part.start()
+        if self._options.demo and self._welcome.key:
+            # Nothing is published here, so it need not wait for the bus.
+            environment = environment_of(self._with_urls(url, await redis, await redis))
+            part = ProcessPart("first run", ("first-run",), environment, self.logs / "first-run.log")
+            part.stdout = asyncio.subprocess.PIPE
+            self.supervisor.parts.append(part)
+            await part.start()
+            await self._follow(part)
+        self._history_is_whole.set()
+
+    async def _follow(self, part: ProcessPart) -> None:
+        """Shows its steps until it ends. Raises Unavailable when it failed."""
         assert part.process is not None
         assert part.process.stdout is not None
         with self.display.progress() as steps:
             async for line in part.process.stdout:
-                steps.at(msgspec.json.decode(line, type=Step))
+                step = msgspec.json.decode(line, type=Step)
+                steps.at(step)
+                if step.words == FIRST_TRAINING:
+                    self._history_is_whole.set()
             code = await part.wait()
             if code:
                 raise Unavailable(f"the demo's first model could not be made ({ending(code)}): {part.last_words()}")
@@ -171,12 +185,14 @@ class Machine:
 
     async def _until_ready(self) -> None:
         url = f"{local_url(self._settings)}/health/ready"
-        async with asyncio.timeout(READY_WITHIN_S), httpx2.AsyncClient(trust_env=False, timeout=5.0) as client:
-            while True:
+        deadline = asyncio.get_running_loop().time() + READY_WITHIN_S
+        async with httpx2.AsyncClient(trust_env=False, timeout=5.0) as client:
+            while asyncio.get_running_loop().time() < deadline:
                 with suppress(httpx2.HTTPError):
                     if (await client.get(url)).status_code == httpx2.codes.OK:
                         return
                 await asyncio.sleep(0.2)
+        raise Unavailable(f"the console did not answer within {READY_WITHIN_S:.0f} s; see {self.logs / 'web.log'}")
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -189,4 +205,6 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "RONDA_HOST": settings.host,
         "RONDA_PORT": str(settings.port),
         "PROMETHEUS_MULTIPROC_DIR": str(settings.data_dir / "metrics"),
+        # Threads that spin while they wait make a training several times slower on a machine that is busy otherwise.
+        "OMP_WAIT_POLICY": "PASSIVE",
     }

@@ -3,7 +3,7 @@
 Harmless when wrong: a transaction that is decided already writes nothing.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -27,17 +27,17 @@ async def reconcile(context: JobContext) -> None:
     while not context.stopping.is_set():
         await context.pause(EVERY_S)
         if not context.stopping.is_set():
-            await reconcile_once(context.resources)
+            await reconcile_once(context.resources, utc_now())
 
 
-async def reconcile_once(resources: Resources) -> int:
-    """Re-send what is overdue, unless the queues or the outbox still hold work; how many transactions."""
+async def reconcile_once(resources: Resources, now: datetime) -> int:
+    """Re-send what is overdue at `now`, unless the queues or the outbox still hold work; how many transactions."""
     if not await _all_quiet(resources.bus, resources.settings.shards):
         return 0
     async with resources.postgres.unit_of_work() as work:
         if (await flow.outbox_state(work)).unsent:
             return 0
-        overdue = await flow.undecided(work, accepted_before=utc_now() - OVERDUE, limit=BATCH)
+        overdue = await flow.undecided(work, accepted_before=now - OVERDUE, limit=BATCH)
         shards: dict[int, ScoreBatch] = {}
         for row in overdue:
             shard = shard_of(row.customer_id, resources.settings.shards)
