@@ -1,5 +1,6 @@
 """What every page has around it: user, CSRF token, theme; and how an answer is rendered."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from litestar.enums import MediaType
@@ -38,7 +39,7 @@ def shell(connection: Connection) -> dict[str, Any]:
     }
 
 
-def render(request: ConsoleRequest, template: str, *, status: int = 200, **context: Any) -> Template:
+def render(request: ConsoleRequest, template: str, context: Mapping[str, Any], *, status: int = 200) -> Template:
     return Template(template, context={**shell(request), **context}, status_code=status, media_type=MediaType.HTML)
 
 

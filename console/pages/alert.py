@@ -91,7 +91,7 @@ async def alert_page(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Page:
     async with resources.postgres.reading() as work:
         alert = await _alert(work, alert_id)
         if is_fragment(request):
-            return render(request, "_desk.html", **await _desk(work, request, alert))
+            return render(request, "_desk.html", await _desk(work, request, alert))
     await _note_look(resources, request, alert)
     return await _whole(request, alert_id)
 
@@ -102,7 +102,7 @@ async def _whole(
     async with resources_of(request).postgres.reading() as work:
         alert = await _alert(work, alert_id)
         context = {**await _desk(work, request, alert, problem), **await _evidence(work, alert), "draft": draft}
-    return render(request, "alert.html", status=status, **context)
+    return render(request, "alert.html", context, status=status)
 
 
 async def _panel(
@@ -111,7 +111,7 @@ async def _panel(
     async with resources_of(request).postgres.reading() as work:
         alert = await _alert(work, alert_id)
         context = {**await _desk(work, request, alert, problem), "draft": draft}
-    return render(request, "_desk.html", status=status, **context)
+    return render(request, "_desk.html", context, status=status)
 
 
 async def _after(request: ConsoleRequest, alert_id: UUID) -> Page:

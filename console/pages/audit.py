@@ -61,4 +61,4 @@ async def audit_page(
         "more_href": trail_href(chosen, before=more) if more else "",
     }
     fragment = is_fragment(request) and before
-    return render(request, "_audit_more.html" if fragment else "audit.html", **context)
+    return render(request, "_audit_more.html" if fragment else "audit.html", context)

@@ -68,7 +68,9 @@ async def _alerts(work: UnitOfWork, wanted: Wanted, limit: int) -> list[Alert]:
 
 
 @get(["/", "/queue"], guards=[require(Role.VIEWER)])
-async def queue_page(request: ConsoleRequest, status: FromQuery[str] = "", order: FromQuery[str] = "", after: FromQuery[str] = "") -> Page:
+async def queue_page(
+    request: ConsoleRequest, status: FromQuery[str] = "", order: FromQuery[str] = "", after: FromQuery[str] = ""
+) -> Page:
     if request.url.path == "/":
         return see_other("/queue")
     wanted, now = _wanted(status, order, after), utc_now()
@@ -93,5 +95,5 @@ async def queue_page(request: ConsoleRequest, status: FromQuery[str] = "", order
         "stream_href": queue_href("/stream/queue", since=since, status=status),
     }
     if is_fragment(request):
-        return render(request, "_queue_more.html" if after else "_queue_body.html", **context)
-    return render(request, "queue.html", **context)
+        return render(request, "_queue_more.html" if after else "_queue_body.html", context)
+    return render(request, "queue.html", context)

@@ -1,7 +1,7 @@
 """Signing in and out, and the theme."""
 
-from litestar import Request, get, post
-from litestar.datastructures import Cookie, State
+from litestar import get, post
+from litestar.datastructures import Cookie
 from litestar.params import FromQuery, URLEncodedBody
 from pwdlib import PasswordHash
 
@@ -14,7 +14,6 @@ from console.access import (
     safe_next,
     session_cookie,
     token_of,
-    who,
 )
 from console.shell import THEME_COOKIE, THEMES, Page, render, see_other
 from core.acts import people
@@ -24,36 +23,31 @@ from core.base.terms import Role
 _YEAR_S = 365 * 86400
 _hasher = PasswordHash.recommended()
 
-SignInRequest = Request[None, None, State]
+
+def _form(request: ConsoleRequest, target: str, email: str, problem: str, *, status: int = 200) -> Page:
+    return render(request, "sign_in.html", {"next": target, "email": email, "problem": problem}, status=status)
 
 
 @get("/sign-in", guards=[public])
 async def sign_in_page(request: ConsoleRequest, next: FromQuery[str] = "") -> Page:
     if request.user is not None:
         return see_other(safe_next(next))
-    return render(request, "sign_in.html", next=next, email="", problem="")
+    return _form(request, next, "", "")
 
 
 @post("/sign-in", guards=[public])
 async def sign_in(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]]) -> Page:
     email, password, target = data.get("email", ""), data.get("password", ""), data.get("next", "")
     if not email.strip() or not password:
-        return render(
-            request,
-            "sign_in.html",
-            status=422,
-            next=target,
-            email=email,
-            problem="Enter your e-mail address and your password.",
-        )
+        return _form(request, target, email, "Enter your e-mail address and your password.", status=422)
     resources = resources_of(request)
     async with resources.postgres.unit_of_work() as work:
         attempt = await people.sign_in(work, _hasher, email[:320], password[:1024], utc_now())
-        if attempt.signed_in and (old := token_of(request)) and await who(request):
-            await people.sign_out(work, old, people.user_actor(attempt.signed_in.user))
+        if attempt.signed_in and request.user is not None:
+            await people.sign_out(work, token_of(request), request.user.actor)
     if attempt.signed_in is None:
         assert attempt.refusal is not None
-        return render(request, "sign_in.html", status=401, next=target, email=email, problem=attempt.refusal.detail)
+        return _form(request, target, email, attempt.refusal.detail, status=401)
     answer = see_other(safe_next(target))
     answer.set_cookie(session_cookie(resources.settings, attempt.signed_in.token))
     return answer

@@ -150,7 +150,7 @@ async def transactions_page(request: ConsoleRequest, after: FromQuery[str] = "")
     }
     fragment = is_fragment(request) and after
     status = 422 if search.problems else 200
-    return render(request, "_transactions_more.html" if fragment else "transactions.html", status=status, **context)
+    return render(request, "_transactions_more.html" if fragment else "transactions.html", context, status=status)
 
 
 @get("/transactions/{uid:uuid}", guards=[require(Role.VIEWER)])
@@ -163,13 +163,12 @@ async def transaction_page(request: ConsoleRequest, uid: FromPath[UUID]) -> Page
         decision = await flow.latest_decision(work, uid)
         labels = await casework.labels_of(work, uid)
         alert = await casework.alert_of(work, uid)
-    return render(
-        request,
-        "transaction.html",
-        payment=views.payment(row, now),
-        judgement=views.judgement(decision, row, now) if decision else None,
-        imported=row.imported,
-        labels=[views.label_row(label, now) for label in labels],
-        alert_href=f"/alerts/{alert.id}" if alert else "",
-        timeline_href=f"/audit?subject_type=transaction&subject_id={uid}",
-    )
+    context = {
+        "payment": views.payment(row, now),
+        "judgement": views.judgement(decision, row, now) if decision else None,
+        "imported": row.imported,
+        "labels": [views.label_row(label, now) for label in labels],
+        "alert_href": f"/alerts/{alert.id}" if alert else "",
+        "timeline_href": f"/audit?subject_type=transaction&subject_id={uid}",
+    }
+    return render(request, "transaction.html", context)

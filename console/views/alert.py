@@ -18,6 +18,9 @@ from core.tables.casework import Alert, Note, TransactionLabel
 from core.tables.flow import Decision, Transaction
 from core.tables.ledger import AuditEvent
 
+RELATED = 10
+"""Related alerts shown: enough to see a pattern, not a second queue."""
+
 __all__ = ["desk", "evidence", "people_in", "people_on", "refusal"]
 
 
@@ -153,7 +156,9 @@ def evidence(
             for other, made in recent
         ],
         "spending": compared,
-        "related": [RelatedRow(alert_row(found.alert, names, now), *ENTITIES[found.shared]) for found in related],
+        "related": [
+            RelatedRow(alert_row(found.alert, names, now), *ENTITIES[found.shared]) for found in related[:RELATED]
+        ],
     }
 
 

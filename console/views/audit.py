@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from console.views.words import Moment, moment
+from console.views.words import Moment, middle, moment
 from core.acts.audit import recomputed_leaf
 from core.base.terms import Action, ActorType, Result
 from core.stores.ledger import AuditFilter
@@ -55,6 +55,7 @@ class AuditRow:
     action: str
     action_key: str
     subject: str
+    subject_short: str
     subject_href: str
     """The subject's own page; empty when it has none."""
     timeline_href: str
@@ -71,7 +72,7 @@ class AuditRow:
 def actor_name(actor_type: str, actor_id: str, names: Mapping[UUID, str]) -> str:
     if actor_type == ActorType.USER.value:
         return names.get(UUID(actor_id), actor_id) if _is_uuid(actor_id) else actor_id
-    return f"{ACTOR_TYPES[ActorType(actor_type)]} {actor_id}"
+    return f"Ronda ({actor_id})" if actor_type == ActorType.SYSTEM.value else f"API key {actor_id}"
 
 
 def user_ids(actors: Iterable[tuple[str, str]]) -> list[UUID]:
@@ -110,6 +111,7 @@ def audit_row(row: AuditEvent, names: Mapping[UUID, str], now: datetime) -> Audi
         action=ACTIONS[Action(row.action)],
         action_key=row.action,
         subject=f"{row.subject_type.replace('_', ' ')} {row.subject_id}",
+        subject_short=f"{row.subject_type.replace('_', ' ')} {middle(row.subject_id)}",
         subject_href=_page_of(row.subject_type, row.subject_id) if linked else "",
         timeline_href=trail_href(AuditFilter(subject_type=row.subject_type, subject_id=row.subject_id)),
         result=RESULTS[Result(row.result)],
@@ -126,6 +128,10 @@ def trail_href(chosen: AuditFilter, *, before: str = "") -> str:
 
 
 def summary_of(detail: Mapping[str, object]) -> str:
-    """`label: fraud, version: 2`, plain values only."""
-    plain = {key: value for key, value in detail.items() if isinstance(value, (str, int, float, bool))}
+    """`label: fraud, version: 2`: plain values only, without times and hashes, which the full detail shows."""
+    plain = {
+        key: value
+        for key, value in detail.items()
+        if isinstance(value, (str, int, float, bool)) and not key.endswith(("_at", "_sha")) and len(str(value)) <= 60
+    }
     return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in plain.items())

@@ -94,7 +94,7 @@ def waterfall(base: float, margin: float, steps: Sequence[Step]) -> Waterfall:
     )
 
 
-PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 40.0, 310.0, 12.0, 182.0
+PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 36.0, 306.0, 22.0, 182.0
 
 
 def _x(share: float) -> float:
@@ -183,7 +183,7 @@ def reliability(name: str, bins: Sequence[Sequence[float]]) -> Plot:
             Dot(
                 f"{_x(m):.1f}",
                 f"{_y(r):.1f}",
-                f"{min(2 + n**0.2, 8):.1f}",
+                f"{min(1.5 + n**0.15, 5):.1f}",
                 f"score {percent(m, 1)}: {percent(r, 1)} of {n:,} were fraud",
             )
             for m, r, n in filled

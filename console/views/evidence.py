@@ -343,9 +343,9 @@ def spending(row: Transaction, others: Sequence[Transaction]) -> Spending | None
         return None
     usual = amounts[len(amounts) // 2]
     ratio = float(to_major(row.amount_minor, row.currency) / to_major(usual, row.currency)) if usual else 0.0
-    times = f", {compact(float(f'{ratio:.2g}'))} times as much" if ratio >= 1.5 else ""
+    times = f", {compact(float(f'{ratio:.2g}'))} times that" if ratio >= 1.5 else ""
     middle, own = money(usual, row.currency), money(row.amount_minor, row.currency)
-    return Spending(f"The middle of the {len(amounts)} payments before is {middle}; this one is {own}{times}.")
+    return Spending(f"Usually around {middle} (the middle of the {len(amounts)} payments before); this one is {own}{times}.")
 
 
 @dataclass(frozen=True)

@@ -200,8 +200,9 @@ def _champion_figures(model: RegisteredModel) -> Mapping[str, Any]:
     return found
 
 
-def _verdict(own: float | None, champions: float | None, more_is_better: bool | None) -> str:
-    if own is None or champions is None or more_is_better is None or own == champions:
+def _verdict(own: float | None, champions: float | None, kind: str, more_is_better: bool | None) -> str:
+    """Nothing when the two read alike: a difference nobody can see is no difference to decide by."""
+    if own is None or champions is None or more_is_better is None or _figure(own, kind) == _figure(champions, kind):
         return ""
     return "better" if (own > champions) == more_is_better else "worse"
 
@@ -214,7 +215,7 @@ def figure_rows(models: Sequence[RegisteredModel]) -> list[FigureRow]:
         for model in models:
             own = model.metrics.get(key)
             against = None if model.stage == ModelStage.CHAMPION.value else _champion_figures(model).get(key)
-            words = _verdict(own, against, more)
+            words = _verdict(own, against, kind, more)
             cells.append(Cell(_figure(own, kind), f"{words} than {_figure(against, kind)}" if words else ""))
         rows.append(FigureRow(title, explanation, cells))
     return rows

@@ -1,5 +1,6 @@
 """Users, sessions, sources and keys. Passwords are hashed by the caller's hasher; tokens are stored as SHA-256 only."""
 
+import asyncio
 import re
 import secrets
 from dataclasses import dataclass
@@ -99,7 +100,9 @@ async def sign_in(work: UnitOfWork, hasher: PasswordHasher, email: str, password
     """
     email = email.strip().lower()
     user = await people.user_by_email(work, email)
-    right = hasher.verify(password, user.password_hash if user else _decoy(hasher))
+    # In a thread: hashing takes long on purpose, and the web process has other requests to answer meanwhile.
+    stored = user.password_hash if user else await asyncio.to_thread(_decoy, hasher)
+    right = await asyncio.to_thread(hasher.verify, password, stored)
     if user is None or user.disabled_at or not right:
         return await _refuse(work, user, email, now)
     if user.locked_until and user.locked_until > now:
