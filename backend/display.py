@@ -1,5 +1,6 @@
 """What `up` and `demo` say while they work: one line per event; a live bar where there is a terminal."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,12 +13,25 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from backend.accounts import SignIn
 
+FIRST_TRAINING = "training a first model"
+"""The first run's last step: its history is whole then."""
+
+
+class _LastingConsole(Console):
+    """Nobody reads any more (`ronda up | head`): Ronda goes on, silently. rich would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, self.file.fileno())
+        os.close(silence)
+
 
 class Display:
-    """A terminal that goes away (SIGHUP, a closed pipe) must not keep anything from being stopped: such errors are dropped."""
+    """A terminal that goes away (SIGHUP) must not keep anything from being stopped: its errors are dropped."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or _LastingConsole(highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._started = time.monotonic()
 

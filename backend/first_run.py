@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from backend.accounts import read_demo_secrets
 from backend.demo import load_history
-from backend.display import Step
+from backend.display import FIRST_TRAINING, Step
 from backend.synthetic import history
 from core.acts import registry
 from core.acts.audit import Event, record, system
@@ -41,7 +41,7 @@ async def first_run(settings: Settings, tell: Callable[[Step], None]) -> None:
 
 async def _train(resources: Resources, tell: Callable[[Step], None]) -> None:
     run = await _own_run(resources)
-    model = await train_and_register(resources, run.id, lambda share, _: tell(Step(share, "training a first model")))
+    model = await train_and_register(resources, run.id, lambda share, _: tell(Step(share, FIRST_TRAINING)))
     async with resources.postgres.unit_of_work() as work:
         if model is None:
             failed = await policy.run(work, run.id)

@@ -35,6 +35,8 @@ class Part(Protocol):
     """Something that runs: an embedded server, or a process of ours."""
 
     name: str
+    stop_rank: int
+    """Higher ones are stopped earlier; among equals the newest first."""
 
     async def start(self) -> None:
         """Returns when it runs (a process of ours) or answers (a server)."""
@@ -59,6 +61,7 @@ class ServerPart:
     open: Callable[[Path], Awaitable[Running]]
     data_dir: Path
     log: Path
+    stop_rank: int = 0
     running: Running | None = None
 
     @property
@@ -97,6 +100,7 @@ class ProcessPart:
     environment: Mapping[str, str]
     log: Path
     pass_fds: Sequence[int] = ()
+    stop_rank: int = 1
     grace_s: float = 4.0
     """How long it may take to stop politely."""
     stdout: int | None = None
@@ -167,7 +171,7 @@ def tail(log: Path, start: int = 0, most: int = 64 * 2**10) -> str:
 
 @dataclass
 class Supervisor:
-    """Parts are stopped in the reverse order of their start."""
+    """Keeps parts running and stops them by rank."""
 
     say: Say
     parts: list[Part] = field(default_factory=list)
@@ -204,13 +208,13 @@ class Supervisor:
             await asyncio.sleep(0.2)
 
     async def stop(self, within_s: float) -> None:
-        """Everything, newest first; what still runs after `within_s` is killed."""
+        """Everything, by rank; what still runs after `within_s` is killed."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                for part in reversed(self.parts):
+                for part in sorted(self.parts[::-1], key=lambda part: -part.stop_rank):
                     await part.stop()
         self.kill()
 
