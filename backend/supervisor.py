@@ -214,7 +214,8 @@ class Supervisor:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                for part in sorted(self.parts[::-1], key=lambda part: -part.stop_rank):
+                order = sorted(enumerate(self.parts), key=lambda place: (place[1].stop_rank, place[0]), reverse=True)
+                for _, part in order:
                     await part.stop()
         self.kill()
 
