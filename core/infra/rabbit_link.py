@@ -17,8 +17,9 @@ CLOSE_TIMEOUT_S: Final = 1.0
 LOST = (AMQPError, OSError, RuntimeError, EOFError)
 """What aio-pika raises when the connection is gone, was never there, or a channel was closed under us."""
 
-# It logs an error for every failed attempt; an outage is ours to report, once.
-logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
+# They log every failed attempt; an outage is ours to report, once.
+for _logger in ("aiormq.connection", "aiormq.channel"):
+    logging.getLogger(_logger).setLevel(logging.CRITICAL)
 
 
 class Lost(Exception):
