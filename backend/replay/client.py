@@ -7,14 +7,21 @@ from typing import Any, TypeVar
 
 import httpx2
 import msgspec
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential,
+    wait_random,
+)
 
 from core.base.errors import BadApiKey, Forbidden, InvalidInput, Unavailable
 
 BUSY = frozenset({429, 500, 502, 503, 504})
 MAX_RETRY_AFTER_S = 30.0
 _TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
-_backoff = wait_exponential_jitter(initial=0.1, max=5.0, jitter=0.1)
+_backoff = wait_exponential(multiplier=0.1, max=5.0) + wait_random(0.0, 0.1)
 
 T = TypeVar("T")
 
