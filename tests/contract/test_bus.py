@@ -84,7 +84,7 @@ async def drain(bus: Bus, queue: str) -> list[Delivery]:
 
 async def until_empty(bus: Bus, queue: str) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while await bus.depth(queue):  # noqa: ASYNC110 - the server has no event for it
+        while await bus.depth(queue):
             await asyncio.sleep(0.05)
 
 
@@ -310,18 +310,14 @@ async def test_a_slow_batch_keeps_its_turn_and_its_messages(bus: Bus, ordered: s
 async def test_confirmed_messages_survive_the_death_of_the_server(bus: Bus, bus_server: Server, queue: str) -> None:
     await bus.publish(outgoing(queue, *range(300)))
     await bus_server.restart_after_kill()
-    found = await drain_exactly(bus, queue, 300)
-    assert sorted(ids(found)) == sorted(f"id-{number}" for number in range(300))
-
-
-async def drain_exactly(bus: Bus, queue: str, count: int) -> list[Delivery]:
     async with consuming(bus, queue) as consumer:
         found: list[Delivery] = []
-        while len(found) < count:
-            for delivery in await collect(consumer, 1):
-                await delivery.ack()
-                found.append(delivery)
-        return found
+        async with asyncio.timeout(PATIENCE_S):
+            while len(found) < 300:
+                for delivery in await consumer.take(100, wait_s=0.5):
+                    await delivery.ack()
+                    found.append(delivery)
+    assert sorted(ids(found)) == sorted(f"id-{number}" for number in range(300))
 
 
 async def test_an_outage_fails_publishing_in_time_and_heals(bus: Bus, bus_server: Server, queue: str) -> None:
@@ -385,7 +381,9 @@ async def test_a_large_batch_arrives_whole_and_in_order(bus: Bus, ordered: str) 
     found: list[str] = []
     async with consuming(bus, ordered, prefetch=500) as consumer:
         while len(found) < 3000:
-            for delivery in await collect(consumer, 1, most=500):
+            deliveries = await consumer.take(500, wait_s=5)
+            assert deliveries, f"only {len(found)} of 3000 arrived"
+            for delivery in deliveries:
                 found.append(delivery.message_id)
                 await delivery.ack()
     assert found == [str(number) for number in range(3000)]
