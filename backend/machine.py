@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -59,7 +60,8 @@ class Machine:
         (self._data_dir / "metrics").mkdir()
         async with asyncio.TaskGroup() as group:
             database = group.create_task(self._open_database())
-            redis = group.create_task(self._open_server("redis_url", "Valkey", start_valkey, "valkey"))
+            valkey = partial(start_valkey, carries_bus=self._bus_on_redis())
+            redis = group.create_task(self._open_server("redis_url", "Valkey", valkey, "valkey"))
             bus = group.create_task(self._open_bus(redis))
             first_run = group.create_task(self._first_run(database, redis))
             group.create_task(self._open_processes(database, redis, bus, first_run))
@@ -107,6 +109,11 @@ class Machine:
         await self.supervisor.start(part)
         self.display.say(f"{title} is ready")
         return part.url
+
+    def _bus_on_redis(self) -> bool:
+        """Nobody named a bus, and RabbitMQ is not wanted or not there."""
+        given = self._settings.bus_url.get_secret_value()
+        return not given and (self._options.bus is BusChoice.REDIS or find_rabbit() is None)
 
     async def _open_bus(self, redis: asyncio.Task[str]) -> str:
         choice, given = self._options.bus, self._settings.bus_url.get_secret_value()
