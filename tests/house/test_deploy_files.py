@@ -269,8 +269,8 @@ rules:
 
 
 def test_yaml_is_tidy() -> None:
-    from yamllint import linter
-    from yamllint.config import YamlLintConfig
+    from yamllint import linter  # type: ignore[import-untyped]
+    from yamllint.config import YamlLintConfig  # type: ignore[import-untyped]
 
     config = YamlLintConfig(YAML_RULES)
     problems = [

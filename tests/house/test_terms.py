@@ -14,11 +14,37 @@ ENUMS = {
     for name, kind in vars(terms).items()
     if isinstance(kind, type) and issubclass(kind, StrEnum) and kind is not StrEnum
 }
-WORDS = (
-    "source, transaction, entity, feature, window, velocity, score, rule, rule hit, list, threshold, policy, decision, "
-    "outcome, reason code, alert, case, queue, claim, disposition, label, label source, champion, challenger, shadow, "
-    "promotion, drift, audit event, seal"
-).split(", ")
+WORDS = [
+    "source",
+    "transaction",
+    "entity",
+    "feature",
+    "window",
+    "velocity",
+    "score",
+    "rule",
+    "rule hit",
+    "list",
+    "threshold",
+    "policy",
+    "decision",
+    "outcome",
+    "reason code",
+    "alert",
+    "case",
+    "queue",
+    "claim",
+    "disposition",
+    "label",
+    "label source",
+    "champion",
+    "challenger",
+    "shadow",
+    "promotion",
+    "drift",
+    "audit event",
+    "seal",
+]
 
 
 def rows(section: str) -> dict[str, str]:
