@@ -38,6 +38,7 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     bus_url: str
     host: str
     port: int
+    shards: int
 
     @staticmethod
     def path(data_dir: Path) -> Path:
@@ -143,14 +144,15 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def with_running_instance(settings: Settings) -> Settings:
-    """`settings` with the URLs that are not set taken from the Ronda that runs on the same data directory, if one does."""
+    """`settings` with what is not set taken from the Ronda that runs on the same data directory, if one does."""
     missing = [
         name for name in ("database_url", "redis_url", "bus_url") if not getattr(settings, name).get_secret_value()
     ]
     running = RunFile.read(settings.data_dir) if missing else None
     if running is None:
         return settings
-    return Settings(**settings.model_dump() | {name: getattr(running, name) for name in missing})
+    taken = [*missing, "host", "port", "shards"]
+    return Settings(**settings.model_dump() | {name: getattr(running, name) for name in taken})
 
 
 def local_url(settings: Settings) -> str:

@@ -141,6 +141,7 @@ class Machine:
             bus_url=settings.bus_url.get_secret_value(),
             host=settings.host,
             port=settings.port,
+            shards=settings.shards,
         ).write(self._data_dir)
         descriptor = self._listening.fileno()
         await self._start("web", "serve", f"--fd={descriptor}", pass_fds=(descriptor,), stop_rank=2)

@@ -128,11 +128,13 @@ def features_rebuild(data_dir: DataDir = None) -> None:
 
     async def rebuild(resources: "Resources") -> int:
         with Display().progress() as steps:
-            return await rebuild_features(
+            count = await rebuild_features(
                 resources,
                 by=by_command_line(),
                 report=lambda share, _words: steps.at(Step(share, "rebuilding the feature state")),
             )
+            steps.done()
+            return count
 
     show(f"{with_resources(data_dir, rebuild):,} payments are in the feature state")
 

@@ -90,10 +90,7 @@ def _target(url: str | None, key: str | None, data_dir: Path | None) -> tuple[st
     from backend.instance import RunFile, local_url
 
     settings = settings_beside(data_dir)
-    running = RunFile.read(settings.data_dir)
-    if running:
-        settings = settings.model_copy(update={"host": running.host, "port": running.port})
-    if url is None and running is None:
+    if url is None and RunFile.read(settings.data_dir) is None:
         raise InvalidInput("no Ronda runs here: start one, or say which with --url and --key")
     if key is None and url is None and secrets_path(settings.data_dir).exists():
         key = read_demo_secrets(settings.data_dir).key
