@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -35,6 +35,8 @@ BACKLOG: Final = 64
 STREAMS_A_USER: Final = 20
 QUEUE: Final = "queue"
 MODELS: Final = "models"
+OVERLAP: Final = timedelta(seconds=30)
+"""An alert may be committed after a page was rendered though it was opened before; the page drops what it has already."""
 _REMEMBERED: Final = 1000
 _AT_ONCE: Final = 100
 
@@ -59,7 +61,7 @@ RELOAD: Final = sse(event="ronda:reload")
 
 @dataclass(eq=False)
 class Listener:
-    """One open stream. `since`: alerts opened after it are new to this page."""
+    """One open stream. `since`: when its page was rendered; alerts opened after it are new to it."""
 
     topic: str
     user_id: UUID
@@ -102,7 +104,7 @@ def queue_message(listener: Listener, changes: Sequence[Change], counts: str, at
     """New rows go on top, known ones are patched where they stand; a patch for a row that is not there does nothing."""
     parts = []
     for change in changes:
-        if change.alert.opened_at > listener.since and shown_to(listener, change.alert):
+        if change.alert.opened_at > listener.since - OVERLAP and shown_to(listener, change.alert):
             parts.append(f'<hx-partial hx-target="#queue-rows" hx-swap="afterbegin">{change.row}</hx-partial>')
         else:
             target = f"#alert-{change.alert.id}"

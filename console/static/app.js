@@ -99,8 +99,19 @@
     showBar();
   }
   document.addEventListener("htmx:before:swap", arrange);
+
+  // "Show the next 50" replaces itself: the keyboard goes on at the first new row.
+  let nextRow = null;
+  document.addEventListener("htmx:before:swap", (event) => {
+    const more = event.detail.tasks.find((task) => task.swapSpec?.style === "beforeend");
+    if (more && event.detail.ctx.sourceElement?.id === "load-more") nextRow = { body: more.target, at: more.target.rows.length };
+  });
   document.addEventListener("htmx:after:swap", () => {
     tick();
+    if (nextRow) {
+      nextRow.body.rows[nextRow.at]?.querySelector("a, summary")?.focus({ preventScroll: true });
+      nextRow = null;
+    }
     const open = byId("count-todo");
     if (open && live && live.dataset.refresh) document.title = `(${open.textContent.trim()}) Queue · Ronda`;
     checkVersion();

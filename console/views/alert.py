@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from console.views.audit import ACTIONS, actor_name, summary_of, user_ids
+from console.views.audit import ACTIONS, actor_name, user_ids
 from console.views.evidence import LabelRow, Spending, judgement, label_row, payment, payment_row, spending
 from console.views.queue import AlertRow, alert_row, people_in, status_words
 from console.views.words import ENTITIES, LABELS, Moment, ago, maybe_moment, moment
@@ -71,17 +71,17 @@ def _history(events: Sequence[AuditEvent], names: Mapping[UUID, str], now: datet
     entries = []
     for event in sorted(events, key=lambda row: row.id or 0, reverse=True):
         words = ACTIONS[Action(event.action)].lower()
-        detail = summary_of(_words_of(json.loads(event.detail or "{}")))
+        detail = _words_of(json.loads(event.detail or "{}"))
         who = actor_name(event.actor_type, event.actor_id, names)
         entries.append(
-            HistoryEntry(str(event.id), who, f"{words}{': ' + detail if detail else ''}", moment(event.at, now))
+            HistoryEntry(str(event.id), who, f"{words} ({detail})" if detail else words, moment(event.at, now))
         )
     return entries
 
 
-def _words_of(detail: Mapping[str, Any]) -> dict[str, Any]:
+def _words_of(detail: Mapping[str, Any]) -> str:
     """Only what a person reads: no ids, no times."""
-    return {key: value for key, value in detail.items() if key in {"label", "source", "outcome"}}
+    return ", ".join(str(detail[key]) for key in ("outcome", "label", "source") if key in detail)
 
 
 def _note(note: Note, names: Mapping[UUID, str], now: datetime) -> NoteView:

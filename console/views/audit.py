@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from console.views.words import Moment, middle, moment
+from console.views.words import Moment, compact, middle, moment
 from core.acts.audit import recomputed_leaf
 from core.base.terms import Action, ActorType, Result
 from core.stores.ledger import AuditFilter
@@ -134,4 +134,8 @@ def summary_of(detail: Mapping[str, object]) -> str:
         for key, value in detail.items()
         if isinstance(value, (str, int, float, bool)) and not key.endswith(("_at", "_sha")) and len(str(value)) <= 60
     }
-    return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in plain.items())
+    return ", ".join(f"{key.replace('_', ' ')}: {_short(value)}" for key, value in plain.items())
+
+
+def _short(value: object) -> str:
+    return compact(value) if isinstance(value, float) else str(value)

@@ -32,6 +32,9 @@ from core.tables.casework import TransactionLabel
 from core.tables.flow import Decision, Transaction
 from models.features.catalogue import CATALOGUE_VERSION, FEATURES, GROUPS, Feature
 
+FEATURES_A_REASON: Final = 2
+"""The rest stands in the list of all features."""
+REASONS_SHOWN: Final = 4
 FEATURE_OF: Final[Mapping[str, Feature]] = {feature.name: feature for feature in FEATURES}
 
 
@@ -79,7 +82,7 @@ def payment(row: Transaction, now: datetime) -> Payment:
         ("Billing country", row.billing_country),
         ("Channel", row.channel),
         ("Place", _place(row)),
-        *((name.replace("_", " ").capitalize(), str(value)) for name, value in row.attributes.items()),
+        *((name.replace("_", " ").capitalize(), _attribute(value)) for name, value in row.attributes.items()),
     ]
     facts += [Fact(title, value) for title, value in plain if value]
     facts += [Fact("Source", row.source_id), Fact("Payment id", row.transaction_id, mono=True)]
@@ -93,6 +96,10 @@ def payment(row: Transaction, now: datetime) -> Payment:
         merchant=entity(EntityKind.MERCHANT, row.merchant_id),
         facts=facts,
     )
+
+
+def _attribute(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _place(row: Transaction) -> str:
@@ -135,7 +142,7 @@ def reason(stored: Mapping[str, Any], row: Transaction) -> Reason:
             usual="" if part.get("usual") is None else feature_value(part["name"], part["usual"], row.currency),
             contribution=signed(part["contribution"]),
         )
-        for part in stored.get("features", [])
+        for part in stored.get("features", [])[:FEATURES_A_REASON]
     ]
     return Reason(
         text=stored["text"],
@@ -182,7 +189,7 @@ def with_unit(value: float, unit: str, currency: str) -> str:
         case "payments":
             return "1 payment" if value == 1 else f"{compact(value)} payments"
         case "times":
-            return f"{compact(value)}×"
+            return f"{compact(float(f'{value:.3g}'))}×"
         case "deviations":
             return f"{compact(float(f'{value:.2f}'))} deviations"
         case "flag":
@@ -224,6 +231,8 @@ class Judgement:
     """A sentence when features were missing; empty otherwise."""
     up: list[Reason]
     down: list[Reason]
+    shown: int
+    """Reasons of a direction shown at once; the others fold away."""
     rules: list[RuleHitView]
     model: str
     policy: str
@@ -246,6 +255,7 @@ def judgement(row: Decision, transaction: Transaction, now: datetime) -> Judgeme
         else "",
         up=[found for found in reasons if found.direction == "up"],
         down=[found for found in reasons if found.direction == "down"],
+        shown=REASONS_SHOWN,
         rules=[_rule_hit(hit) for hit in row.rule_hits],
         model=row.model_id or "none",
         policy=count(row.policy_version),
@@ -345,7 +355,9 @@ def spending(row: Transaction, others: Sequence[Transaction]) -> Spending | None
     ratio = float(to_major(row.amount_minor, row.currency) / to_major(usual, row.currency)) if usual else 0.0
     times = f", {compact(float(f'{ratio:.2g}'))} times that" if ratio >= 1.5 else ""
     middle, own = money(usual, row.currency), money(row.amount_minor, row.currency)
-    return Spending(f"Usually around {middle} (the middle of the {len(amounts)} payments before); this one is {own}{times}.")
+    return Spending(
+        f"Usually around {middle} (the middle of the {len(amounts)} payments before); this one is {own}{times}."
+    )
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ def signed(value: float) -> str:
 def compact(value: float) -> str:
     """At most four significant digits, without trailing zeros: `0.25`, `12`, `1,250`."""
     if value == int(value) and abs(value) < 1e15:
-        return format_decimal(int(value), locale=LOCALE)
-    return format_decimal(float(f"{value:.4g}"), locale=LOCALE, format="#,##0.####")
+        return format_decimal(int(value), locale=LOCALE).replace("-", "−")
+    return format_decimal(float(f"{value:.4g}"), locale=LOCALE, format="#,##0.####").replace("-", "−")
 
 
 def ago(gap: timedelta) -> str:
