@@ -142,7 +142,7 @@ class _Source:
             due: list[dict[str, Any]] = []
             while self._reports and self._reports[0][0] <= asyncio.get_running_loop().time():
                 _, _, ident, label = heapq.heappop(self._reports)
-                due.append(_report_body(ident, label))
+                due.append(report_body(ident, label))
             if due:
                 await self._persist(lambda due=due: self.api.post_labels(due))  # type: ignore[misc]
 
@@ -162,7 +162,7 @@ class _Source:
             await asyncio.wait_for(self.stop.wait(), max(0.0, seconds))
 
 
-def _report_body(ident: str, label: Label) -> dict[str, Any]:
+def report_body(ident: str, label: Label) -> dict[str, Any]:
     source = LabelSource.CHARGEBACK if label is Label.FRAUD else LabelSource.CUSTOMER
     return {
         "transaction_id": ident,

@@ -136,9 +136,10 @@ async def _cut(send: Send) -> None:
 
 
 @asynccontextmanager
-async def serving(api: SmallApi) -> AsyncIterator[SmallApi]:
+async def serving(api: SmallApi, port: int = 0) -> AsyncIterator[SmallApi]:
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
         listening.listen(128)
         api.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         config = uvicorn.Config(api.app(), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
