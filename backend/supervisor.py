@@ -21,7 +21,7 @@ MOST_DEATHS = 3
 """A part that dies more often than that within PATIENCE_S takes everything down with it."""
 BACKOFF_S = (0.5, 2.0, 5.0)
 TRIM_EVERY_S = 15.0
-_EXCEPTION = re.compile(r"\b(?:[a-z_0-9]+\.)*[A-Z]\w*(?:Error|Exception|Unavailable|Failed): [^\n\\\"]+")
+_EXCEPTION = re.compile(r"(?:(?<=\\n)|\b)(?:[a-z_0-9]+\.)*[A-Z]\w*(?:Error|Exception|Unavailable|Failed): [^\n\\\"]+")
 """A traceback's last line, as such or inside a log line where line breaks are escaped."""
 
 Say = Callable[[str], None]
