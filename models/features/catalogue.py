@@ -113,12 +113,12 @@ def _velocity(kind: EntityKind) -> list[Feature]:
     features = []
     for window, seconds in WINDOWS.items():
         where, span = _WHERE[kind], _SPAN[window]
-        common = {"group": f"{kind}_activity", "when_unknown": names_no(kind)}
+        group, unknown = f"{kind}_activity", names_no(kind)
         features += [
             Feature(f"{kind}_velocity_{window}_count", kind, seconds, "payments", f"Payments {where}, {span}",
-                    f"{{value}} {where} in the last {span}", **common),
+                    f"{{value}} {where} in the last {span}", group, when_unknown=unknown),
             Feature(f"{kind}_velocity_{window}_amount", kind, seconds, "minor", f"Amount {where}, {span}",
-                    f"{{value}} in all {where} in the last {span}", **common),
+                    f"{{value}} in all {where} in the last {span}", group, when_unknown=unknown),
         ]  # fmt: skip
     return features
 
@@ -146,14 +146,14 @@ def _pair(kind: EntityKind) -> Feature:
 
 def _own_history() -> list[Feature]:
     kind, group = EntityKind.CUSTOMER, "amount_history"
-    rest = {"when_unknown": "no earlier payment by this customer to compare with"}
+    nothing = "no earlier payment by this customer to compare with"
     return [
         Feature("amount_to_own_mean", kind, None, "times", "Amount against the customer's mean",
-                "the amount is {value} the mean of this customer's earlier payments", group, **rest),
+                "the amount is {value} the mean of this customer's earlier payments", group, when_unknown=nothing),
         Feature("amount_to_own_median", kind, None, "times", "Amount against the customer's median",
-                "the amount is {value} the median of this customer's earlier payments", group, **rest),
+                "the amount is {value} the median of this customer's earlier payments", group, when_unknown=nothing),
         Feature("amount_to_own_max", kind, None, "times", "Amount against the customer's largest",
-                "the amount is {value} the largest of this customer's earlier payments", group, **rest),
+                "the amount is {value} the largest of this customer's earlier payments", group, when_unknown=nothing),
         Feature("amount_own_deviations", kind, None, "deviations", "Standard deviations from the customer's mean",
                 "the amount is {value} the mean of this customer's earlier payments", group,
                 when_unknown="too few different earlier payments by this customer to compare with"),
@@ -170,25 +170,27 @@ def _own_history() -> list[Feature]:
 
 def _fraud_history(kind: EntityKind) -> list[Feature]:
     where, group = _WHERE[kind], f"{kind}_fraud"
-    missing = {"when_unknown": names_no(kind)}
+    missing = names_no(kind)
     features = []
     for window, seconds in LABEL_WINDOWS.items():
         span = _SPAN[window]
         features += [
             Feature(f"{kind}_labels_{window}", kind, seconds, "payments", f"Checked payments {where}, {span}",
-                    f"{{value}} {where} checked in the last {span}", group, f"none checked {where} in the last {span}", **missing),
+                    f"{{value}} {where} checked in the last {span}", group,
+                    f"none checked {where} in the last {span}", when_unknown=missing),
             Feature(f"{kind}_frauds_{window}", kind, seconds, "payments", f"Confirmed frauds {where}, {span}",
                     f"{{value}} {where} confirmed as fraud in the last {span}", group,
-                    f"no fraud {where} confirmed in the last {span}", **missing),
+                    f"no fraud {where} confirmed in the last {span}", when_unknown=missing),
             Feature(f"{kind}_risk_{window}", kind, seconds, "share", f"Share of fraud {where}, {span}",
                     f"{{value}} of the payments {where} checked in the last {span} were fraud", group,
-                    f"no fraud {where} confirmed in the last {span}", **missing),
+                    f"no fraud {where} confirmed in the last {span}", when_unknown=missing),
         ]  # fmt: skip
     none = f"no fraud {where} known in the last {MEMORY.fraud_memory_s // DAY_S} days"
     return [
         *features,
         Feature(f"{kind}_fraud_run", kind, None, "payments", f"Frauds in a row {where}",
-                f"{{value}} {where} found to be fraud with none genuine since", group, f"no unbroken run of fraud {where}", **missing),
+                f"{{value}} {where} found to be fraud with none genuine since", group,
+                f"no unbroken run of fraud {where}", when_unknown=missing),
         Feature(f"{kind}_fraud_run_age_s", kind, None, "s", f"Age of the run of frauds {where}",
                 f"frauds in a row {where} began {{value}} earlier", group, when_unknown=f"no unbroken run of fraud {where}"),
         Feature(f"{kind}_since_fraud_s", kind, None, "s", f"Time since the last known fraud {where}",

@@ -5,7 +5,7 @@ About a microsecond or two a payment once compiled; memory is about 1 kB a payme
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from core.base.terms import EntityKind
 from models.features.catalogue import LABEL_WINDOWS, LABELLED, MEMORY, PAIRED, READINGS, WINDOWS, Memory
 from models.features.vector import FloatMatrix, IntArray, assemble
+
+if TYPE_CHECKING:
+    from models.features.replay_kernel import Known, Limits, Rings
 
 _KINDS: Final = list(EntityKind)
 _CUSTOMER: Final = 0
@@ -113,7 +116,7 @@ def _segments(sizes: IntArray) -> IntArray:
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])[: len(sizes)]
 
 
-def _rings(entities: IntArray, count: int, *, with_labels: bool) -> object:
+def _rings(entities: IntArray, count: int, *, with_labels: bool) -> "Rings":
     from models.features.replay_kernel import Rings
 
     sizes = np.bincount(entities[entities >= 0], minlength=count).astype(np.int64)
@@ -131,7 +134,7 @@ def _rings(entities: IntArray, count: int, *, with_labels: bool) -> object:
     )
 
 
-def _known(customers: IntArray, count: int, memory: Memory) -> object:
+def _known(customers: IntArray, count: int, memory: Memory) -> "Known":
     from models.features.replay_kernel import Known
 
     most = np.bincount(customers, minlength=count).astype(np.int64) * len(PAIRED)
@@ -139,13 +142,13 @@ def _known(customers: IntArray, count: int, memory: Memory) -> object:
     slots = int(sizes.sum())
     return Known(
         token=np.full(slots, -1, dtype=np.int64),
-        count=np.zeros(slots, dtype=np.int64),
+        seen=np.zeros(slots, dtype=np.int64),
         segment=_segments(sizes),
         length=np.zeros(count, dtype=np.int64),
     )
 
 
-def _limits(memory: Memory) -> object:
+def _limits(memory: Memory) -> "Limits":
     from models.features.replay_kernel import Limits
 
     return Limits(

@@ -96,7 +96,7 @@ class OnlineFeatures:
             found = await self._redis.get(GENERATION_KEY)
         except (RedisError, OSError) as error:
             raise _unavailable() from error
-        self._generation = found.decode() if found is not None else None
+        self._generation = found.decode() if isinstance(found, bytes) else found
         return Prepared(self._generation)
 
     async def vectors(self, payments: Sequence[Payment]) -> FloatMatrix:

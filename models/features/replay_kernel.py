@@ -4,10 +4,12 @@ Imported by `offline.replay` when it runs (numba takes most of a second to impor
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numba import njit
+
+from models.features.vector import FloatArray, IntArray
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -15,9 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """njit, cached on disk where the folder lets us."""
     try:
-        return njit(cache=True)(function)  # type: ignore[no-any-return]
+        return cast(F, njit(cache=True)(function))
     except RuntimeError:
-        return njit(function)  # type: ignore[no-any-return]
+        return cast(F, njit(function))
 
 
 class Rings(NamedTuple):
@@ -25,32 +27,32 @@ class Rings(NamedTuple):
     segment[g] + head[g] + i - 1; last[g] = number of records, -1 = none; base[g] = total of what was dropped.
     """
 
-    time: Any
-    total: Any
-    occurred: Any
-    payment: Any
-    segment: Any
-    head: Any
-    last: Any
-    base: Any
+    time: IntArray
+    total: FloatArray
+    occurred: IntArray
+    payment: IntArray
+    segment: IntArray
+    head: IntArray
+    last: IntArray
+    base: FloatArray
 
 
 class Known(NamedTuple):
     """What each customer has paid with, least recent first."""
 
-    token: Any
-    count: Any
-    segment: Any
-    length: Any
+    token: IntArray
+    seen: IntArray
+    segment: IntArray
+    length: IntArray
 
 
 class Limits(NamedTuple):
     """`catalogue.Memory` and windows, in ms."""
 
-    windows: Any
-    label_windows: Any
-    labelled: Any
-    paired: Any
+    windows: IntArray
+    label_windows: IntArray
+    labelled: IntArray
+    paired: IntArray
     forget: int
     retention: int
     retention_labels: int
@@ -63,19 +65,19 @@ class Limits(NamedTuple):
 
 
 @compiled
-def _time_at(rings, g, index):  # type: ignore[no-untyped-def]
-    return rings.time[rings.segment[g] + rings.head[g] + index - 1]
+def _time_at(rings: Rings, g: int, index: int) -> int:
+    return int(rings.time[rings.segment[g] + rings.head[g] + index - 1])
 
 
 @compiled
-def _total_at(rings, g, index):  # type: ignore[no-untyped-def]
+def _total_at(rings: Rings, g: int, index: int) -> float:
     if index == 0:
-        return rings.base[g]
-    return rings.total[rings.segment[g] + rings.head[g] + index - 1]
+        return float(rings.base[g])
+    return float(rings.total[rings.segment[g] + rings.head[g] + index - 1])
 
 
 @compiled
-def _last_upto(rings, g, moment, low, high):  # type: ignore[no-untyped-def]
+def _last_upto(rings: Rings, g: int, moment: int, low: int, high: int) -> int:
     """Greatest index in [low, high] that is low or has a time of at most `moment`."""
     while high > low:
         middle = (low + high + 1) // 2
@@ -87,7 +89,7 @@ def _last_upto(rings, g, moment, low, high):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _drop_oldest(rings, g, newest, retention, most):  # type: ignore[no-untyped-def]
+def _drop_oldest(rings: Rings, g: int, newest: int, retention: int, most: int) -> None:
     last = rings.last[g]
     if last < 128 or last % 64 != 0:
         return
@@ -100,7 +102,18 @@ def _drop_oldest(rings, g, newest, retention, most):  # type: ignore[no-untyped-
 
 
 @compiled
-def _insert(rings, g, at, time, amount, occurred, payment, retention, most, most_late):  # type: ignore[no-untyped-def]
+def _insert(
+    rings: Rings,
+    g: int,
+    at: int,
+    time: int,
+    amount: float,
+    occurred: int,
+    payment: int,
+    retention: int,
+    most: int,
+    most_late: int,
+) -> None:
     last = rings.last[g]
     newest = time
     if last < 0:
@@ -130,7 +143,7 @@ def _insert(rings, g, at, time, amount, occurred, payment, retention, most, most
 
 
 @compiled
-def _own_amounts(out, rings, g, at, lowest, most):  # type: ignore[no-untyped-def]
+def _own_amounts(out: FloatArray, rings: Rings, g: int, at: int, lowest: int, most: int) -> None:
     count = min(at - lowest, most)
     if count <= 0:
         out[0] = 0
@@ -157,7 +170,7 @@ def _own_amounts(out, rings, g, at, lowest, most):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _velocity(out, own, rings, g, time, amount, limits):  # type: ignore[no-untyped-def]
+def _velocity(out: FloatArray, own: FloatArray, rings: Rings, g: int, time: int, amount: float, limits: Limits) -> bool:
     """Fills `out` (2 per window, then time since the previous payment) and returns whether the entity was new."""
     if g < 0:
         out[:] = -1
@@ -182,11 +195,11 @@ def _velocity(out, own, rings, g, time, amount, limits):  # type: ignore[no-unty
     if len(own) > 0:
         _own_amounts(own, rings, g, at, lowest, limits.own_payments)
     _insert(rings, g, at, time, amount, 0, 0, limits.retention, limits.most_payments, limits.most_late)
-    return last < 0
+    return bool(last < 0)
 
 
 @compiled
-def _known_pairs(out, known, customer, fresh, entities, limits):  # type: ignore[no-untyped-def]
+def _known_pairs(out: FloatArray, known: Known, customer: int, fresh: bool, entities: IntArray, limits: Limits) -> None:
     start = known.segment[customer]
     length = 0 if fresh else known.length[customer]
     for index in range(len(limits.paired)):
@@ -196,27 +209,27 @@ def _known_pairs(out, known, customer, fresh, entities, limits):  # type: ignore
             count = 0
             for position in range(start, start + length):
                 if known.token[position] == token:
-                    count = known.count[position]
+                    count = known.seen[position]
                     for later in range(position, start + length - 1):
                         known.token[later] = known.token[later + 1]
-                        known.count[later] = known.count[later + 1]
+                        known.seen[later] = known.seen[later + 1]
                     length -= 1
                     break
             known.token[start + length] = token
-            known.count[start + length] = min(count + 1, 65535)
+            known.seen[start + length] = min(count + 1, 65535)
             length += 1
         out[index] = count
     surplus = length - limits.known
     if surplus > 0:
         for position in range(start, start + limits.known):
             known.token[position] = known.token[position + surplus]
-            known.count[position] = known.count[position + surplus]
+            known.seen[position] = known.seen[position + surplus]
         length = limits.known
     known.length[customer] = length
 
 
 @compiled
-def _last_with_fewer_frauds(rings, g, frauds, low, high):  # type: ignore[no-untyped-def]
+def _last_with_fewer_frauds(rings: Rings, g: int, frauds: float, low: int, high: int) -> int:
     while low < high:
         middle = (low + high + 1) // 2
         if _total_at(rings, g, middle) < frauds:
@@ -227,7 +240,7 @@ def _last_with_fewer_frauds(rings, g, frauds, low, high):  # type: ignore[no-unt
 
 
 @compiled
-def _last_legitimate(rings, g, low, high):  # type: ignore[no-untyped-def]
+def _last_legitimate(rings: Rings, g: int, low: int, high: int) -> int:
     legitimate = high - _total_at(rings, g, high)
     while low < high:
         middle = (low + high) // 2
@@ -239,7 +252,7 @@ def _last_legitimate(rings, g, low, high):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _fraud_history(out, rings, g, time, limits):  # type: ignore[no-untyped-def]
+def _fraud_history(out: FloatArray, rings: Rings, g: int, time: int, limits: Limits) -> None:
     windows = len(limits.label_windows)
     if g < 0:
         out[:] = -1
@@ -272,7 +285,7 @@ def _fraud_history(out, rings, g, time, limits):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _is_repeated(rings, g, payment, reported, fraud):  # type: ignore[no-untyped-def]
+def _is_repeated(rings: Rings, g: int, payment: int, reported: int, fraud: float) -> bool:
     newest = -1.0
     first_slot = rings.segment[g] + rings.head[g] - 1
     for index in range(1, rings.last[g] + 1):
@@ -284,7 +297,9 @@ def _is_repeated(rings, g, payment, reported, fraud):  # type: ignore[no-untyped
 
 
 @compiled
-def _record_label(rings, g, payment, reported, occurred, fraud, limits):  # type: ignore[no-untyped-def]
+def _record_label(
+    rings: Rings, g: int, payment: int, reported: int, occurred: int, fraud: float, limits: Limits
+) -> None:
     last = rings.last[g]
     if last > 0 and _is_repeated(rings, g, payment, reported, fraud):
         return
@@ -295,7 +310,20 @@ def _record_label(rings, g, payment, reported, occurred, fraud, limits):  # type
 
 
 @compiled
-def run(out, times, amounts, entities, position, labelled_payment, reported, fraud, rings, labels, known, limits):  # type: ignore[no-untyped-def]
+def run(
+    out: FloatArray,
+    times: IntArray,
+    amounts: FloatArray,
+    entities: IntArray,
+    position: IntArray,
+    labelled_payment: IntArray,
+    reported: IntArray,
+    fraud: FloatArray,
+    rings: Rings,
+    labels: Rings,
+    known: Known,
+    limits: Limits,
+) -> None:
     """out: (n, readings) float64. entities: (n, kinds) global entity numbers, -1 = none. position: how many payments precede a label."""
     kinds = entities.shape[1]
     per_kind = 2 * len(limits.windows) + 1

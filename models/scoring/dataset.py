@@ -42,7 +42,8 @@ class Dataset:
     """Payments as rows, any order.
 
     matrix: (n, len(NAMES)) as scored, NaN = not known. label: (n,) FRAUD, LEGITIMATE or UNLABELLED.
-    reported_at_ms: (n,) when the label became known; any number where UNLABELLED. card, customer: (n,) numbers that tell them apart, card -1 = none.
+    reported_at_ms: (n,) when the label became known; any number where UNLABELLED.
+    card, customer: (n,) numbers that tell them apart, card -1 = none.
     """
 
     matrix: FloatMatrix
@@ -91,7 +92,7 @@ class Dataset:
 
     @property
     def is_fraud(self) -> BoolArray:
-        return self.label == FRAUD
+        return np.asarray(self.label == FRAUD)
 
     @property
     def holder(self) -> IntArray:

@@ -16,8 +16,8 @@ MOST_NODES: Final = 5_000_000
 class Ensemble:
     """Margin (log-odds) = base + the value of one leaf in each tree.
 
-    Nodes of tree i are offset[i] to offset[i+1]; left and right count from the tree's first node, LEAF in a leaf. A payment goes left when its
-    feature is <= threshold, or is NaN and missing_left. cover: training rows that reached the node.
+    Nodes of tree i are offset[i] to offset[i+1]; left and right count from the tree's first node, LEAF in a leaf. A payment goes left
+    when its feature is <= threshold, or is NaN and missing_left. cover: training rows that reached the node.
     """
 
     base: float

@@ -24,7 +24,7 @@ class SingleClassError(RondaError):
 
 @dataclass(frozen=True)
 class GateLimits:
-    """least_frauds: in the test slice. calibration: smallest and largest mean score / fraud rate. least_lift: average precision / fraud rate."""
+    """least_frauds: in the test slice. calibration: least and most mean score / fraud rate. least_lift: average precision / fraud rate."""
 
     least_frauds: int = 20
     calibration: tuple[float, float] = (0.67, 1.5)

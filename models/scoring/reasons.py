@@ -81,6 +81,8 @@ def _with_usual(column: int, vector: FloatArray, payment: Payment, usual: FloatA
     feature, value = FEATURES[column], float(vector[column])
     text = clause(feature, value, payment.currency)
     usual_value, whose = _usual(column, vector, usual)
+    if value == 0 and feature.when_zero is not None:
+        return text
     if math.isnan(value) or math.isnan(usual_value) or feature.unit in _NO_USUAL:
         return text
     return f"{text}; {whose} is {_short(feature, usual_value, payment.currency)}"

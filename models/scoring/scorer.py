@@ -91,9 +91,9 @@ def compile_ensemble(ensemble: Ensemble, features: int) -> treelite.Model:
         base_scores=[ensemble.base],
     )
     for tree in range(ensemble.trees):
-        builder.start_tree()
+        builder.start_tree()  # type: ignore[no-untyped-call]
         _build_nodes(builder, ensemble, ensemble.nodes(tree))
-        builder.end_tree()
+        builder.end_tree()  # type: ignore[no-untyped-call]
     return builder.commit()
 
 
@@ -111,4 +111,4 @@ def _build_nodes(builder: ModelBuilder, ensemble: Ensemble, nodes: slice) -> Non
                 left_child_key=int(ensemble.left[node]),
                 right_child_key=int(ensemble.right[node]),
             )
-        builder.end_node()
+        builder.end_node()  # type: ignore[no-untyped-call]

@@ -19,7 +19,7 @@ from models.scoring.dataset import FRAUD, LEGITIMATE, UNLABELLED, Dataset, Train
 class SplitOptions:
     """label_delay_days: after so long, a payment nobody complained about is taken for legitimate (if presume_legitimate).
 
-    test_share, calibration_share: of the payments old enough to be known. least_*: fewest frauds (and as many legitimate payments) to go on.
+    test_share, calibration_share: of the payments old enough to be known. least_*: fewest frauds, and legitimate payments, to go on.
     """
 
     label_delay_days: float = 7.0
