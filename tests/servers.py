@@ -113,6 +113,7 @@ class Proxy:
         self._target = urlsplit(server_url)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._swallowing = False
 
     @property
     def url(self) -> str:
@@ -132,21 +133,35 @@ class Proxy:
         """Every connection breaks, and nobody gets through any more."""
         assert self._server is not None
         self._server.close()
+        self._abort()
+
+    def swallow_answers(self) -> None:
+        """What the client says arrives; what the server says does not."""
+        self._swallowing = True
+
+    def heal(self) -> None:
+        """Ends the connections whose answers were swallowed; new ones work."""
+        self._swallowing = False
+        self._abort()
+
+    def _abort(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
+        self._writers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
         self._writers |= {writer, there_writer}
-        await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
+        await asyncio.gather(self._copy(reader, there_writer), self._copy(there_reader, writer, answers=True))
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while chunk := await reader.read(65536):
-            writer.write(chunk)
-            await writer.drain()
-    writer.close()
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(65536):
+                if answers and self._swallowing:
+                    continue
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()
 
 
 __all__ = [

@@ -217,6 +217,21 @@ async def test_unacked_comes_back_when_the_consumer_dies(bus: Bus, bus_server: S
     await until_empty(bus, queue)
 
 
+async def test_what_was_handed_out_but_never_arrived_comes_back(bus: Bus, bus_server: Server, queue: str) -> None:
+    """The server counts the message as delivered to a consumer that lives on and never saw it."""
+    async with Proxy(bus_server.url) as wire, another(wire.url) as far, consuming(far, queue) as consumer:
+        assert await consumer.take(1, wait_s=0.1) == []
+        wire.swallow_answers()
+        await bus.publish(outgoing(queue, 1))
+        async with asyncio.timeout(PATIENCE_S):
+            assert await consumer.take(1, wait_s=0.5) == []
+        wire.heal()
+        (late,) = await collect(consumer, 1)
+        assert late.message_id == "id-1"
+        await late.ack()
+        await until_empty(bus, queue)
+
+
 async def test_released_comes_back(bus: Bus, queue: str) -> None:
     await bus.publish(outgoing(queue, 1))
     async with consuming(bus, queue) as consumer:
