@@ -39,6 +39,8 @@ OVERLAP: Final = timedelta(seconds=30)
 """An alert may be committed after a page was rendered though it was opened before; the page drops what it has already."""
 _REMEMBERED: Final = 1000
 _AT_ONCE: Final = 100
+_WATCHED: Final = 300
+"""Newest alerts whose versions are compared without a bell: as many as a page may hold."""
 
 log = structlog.get_logger()
 
@@ -127,10 +129,14 @@ class Hub:
         """Alert versions last told, the newest told last."""
         self._heard: deque[tuple[int, UUID]] = deque(maxlen=_REMEMBERED)
         """(epoch ms, alert) of what changed lately, for streams that come back."""
-        self._complete_since_ms = to_ms(utc_now())
+        self._complete_since_ms: int | None = None
+        """Everything that changed after it was noticed; None before the first look."""
         self._stopping = False
 
     def start(self) -> None:
+        self._complete_since_ms = None
+        self._known.clear()
+        self._wake.set()  # the first look is taken at once
         self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._tell())]
         for task in self._tasks:
             task.add_done_callback(self._fell)
@@ -163,7 +169,6 @@ class Hub:
         if sum(other.user_id == listener.user_id for other in self._listeners) >= STREAMS_A_USER:
             raise TooManyAttempts("You have too many live pages open.", retry_after_s=60)
         if not self._tasks and not self._stopping:
-            self._complete_since_ms = to_ms(utc_now())
             self.start()
         self._listeners.add(listener)
         if listener.topic == QUEUE:
@@ -171,9 +176,10 @@ class Hub:
 
     async def _catch_up(self, listener: Listener, from_ms: int) -> None:
         """What changed between the page's rendering, or its last message, and now."""
-        if len(self._heard) == _REMEMBERED:
-            self._complete_since_ms = max(self._complete_since_ms, self._heard[0][0])
-        if from_ms < self._complete_since_ms:
+        complete = self._complete_since_ms
+        if complete is not None and len(self._heard) == _REMEMBERED:
+            complete = max(complete, self._heard[0][0])
+        if complete is None or from_ms < complete:
             listener.push(RELOAD)
             return
         missed = {ident for at_ms, ident in self._heard if at_ms >= from_ms - 2000}
@@ -233,10 +239,12 @@ class Hub:
 
     async def _untold(self) -> set[UUID]:
         """Alerts whose version is not the one last told: what a lost bell would have said."""
+        asked_at_ms = to_ms(utc_now())
         async with self._resources.postgres.reading() as work:
-            versions = await casework.alert_versions(work, list(self._known), newest=_AT_ONCE)
-        if not self._known:  # the first look only learns what there is
+            versions = await casework.alert_versions(work, list(self._known), newest=_WATCHED)
+        if self._complete_since_ms is None:  # the first look only learns what there is
             self._known.update(versions)
+            self._complete_since_ms = asked_at_ms
         return {ident for ident, version in versions.items() if self._known.get(ident) != version}
 
     async def _announce(self) -> None:
