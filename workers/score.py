@@ -1,6 +1,7 @@
 """Scores what is waiting: one feature call, one matrix, one predict, rules, outcome, one commit; then the ack."""
 
 import asyncio
+import heapq
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -73,7 +74,7 @@ class _ScoringDesk:
 
     async def handle(self, deliveries: list[Delivery]) -> None:
         readable = await read(deliveries, ScoreBatch)
-        payments = [payment for _, message in readable for payment in cast(ScoreBatch, message).payments]
+        payments = in_arrival_order([cast(ScoreBatch, message) for _, message in readable])
         size = self._resources.settings.score_batch_max
         for start in range(0, len(payments), size):
             await self._settle(payments[start : start + size])
@@ -118,6 +119,16 @@ class _ScoringDesk:
         for verdict in fresh:
             telemetry.DECISIONS.labels(verdict.outcome.value).inc()
             telemetry.DECISION_SECONDS.observe(max(0, decided_ms - verdict.payment.accepted_at_ms) / 1000)
+
+
+def in_arrival_order(batches: Sequence[ScoreBatch]) -> list[Payment]:
+    """Payments of several shards by arrival. A shard's own order is kept; a merchant, device or address that customers of
+    different shards share then sees their payments in time.
+    """
+    shards: dict[int, list[Payment]] = {}
+    for batch in batches:
+        shards.setdefault(batch.shard, []).extend(batch.payments)
+    return list(heapq.merge(*shards.values(), key=lambda payment: payment.uid))
 
 
 def judge(payments: Sequence[Payment], matrix: FloatMatrix, status: FeaturesStatus, lineup: Lineup) -> list[Verdict]:
