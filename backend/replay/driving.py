@@ -4,8 +4,10 @@ What holds, for every payment of event time t, before its request leaves:
  1. each label with reported_at <= t is stored (the API has answered), and was sent ahead by a few windows where its payment
     was posted by then, so that the feedback worker has had time to apply it. Labels that arrive early are harmless:
     features count a label from its `reported_at` on, in event time;
- 2. each earlier payment of the same customer is accepted, and of everybody else but for the window in flight;
- 3. at most `max_undecided` payments wait for their decision, so that scoring stays close behind.
+ 2. each earlier payment is accepted; with several requests in flight, each earlier one of the same customer;
+ 3. at most `max_undecided` payments and a window wait for their decision. One scorer takes so few in one go and in order, so
+    that merchants, devices and addresses see their payments in time too; several scorers need `max_undecided` 0 and small
+    batches for that.
 A request that is repeated, after a lost connection or because the API was busy, names the same ids; the API takes each once.
 """
 

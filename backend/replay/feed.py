@@ -13,7 +13,8 @@ from backend.replay.client import Api, DecisionRow
 from core.base.terms import Outcome
 
 PAGE = 5000
-_QUIET_S = 0.5
+_BUSY_S, _IDLE_S = 0.1, 0.5
+"""Pauses between two looks. Every page that is not empty is an event on the audit trail."""
 OUTCOMES = tuple(Outcome)
 
 
@@ -57,7 +58,7 @@ class DecisionFeed:
             self._take(page.rows)
             self.caught_up = len(page.rows) < PAGE
             if self.caught_up:
-                await asyncio.sleep(_QUIET_S)
+                await asyncio.sleep(_BUSY_S if self.waiting else _IDLE_S)
 
     def _take(self, rows: Iterable[DecisionRow]) -> None:
         for row in rows:

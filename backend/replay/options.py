@@ -28,9 +28,9 @@ class ReplayOptions:
     until: datetime | None = None
     limit: int | None = None
     rate: float | None = None
-    batch: int = 200
-    concurrency: int = 4
-    max_undecided: int = 5000
+    batch: int = 400
+    concurrency: int = 1
+    max_undecided: int = 1500
     labels: bool = True
     label_delay: timedelta = timedelta(days=7)
     label_source: LabelSource = LabelSource.IMPORT
@@ -68,8 +68,8 @@ HELP: Mapping[str, str] = {
     "limit": "Only the first N payments, in event time.",
     "rate": "Payments a second. Default: as fast as they are accepted.",
     "batch": "Payments a request, about.",
-    "concurrency": "Requests in flight. One customer's payments stay in order whatever the number.",
-    "max_undecided": "Hold back while this many payments wait for their decision (with --wait-decisions).",
+    "concurrency": "Requests in flight. One keeps all payments in order of time; more keep only each customer's own.",
+    "max_undecided": "Hold back while more payments than that wait for their decision (with --wait-decisions).",
     "labels": "Post the file's labels, each when its event time has come.",
     "label_delay": "How long after the payment its label becomes known, e.g. 7d, 36h.",
     "label_source": "Who says so: import, chargeback or customer.",
