@@ -248,16 +248,16 @@ local function fraud_history(out, letter, token, time)
   out[n + 1], out[n + 2], out[n + 3], out[n + 4] = run, run_age, since, legitimate
 end
 
--- The same label again (same time, or the payment's newest label says the same) changes nothing; another label is one more.
+-- A payment's label counts when it differs from its newest one and was not reported before it; one that was taken is not taken again.
 local function is_repeated(history, uid, reported, fraud)
-  local position, newest = find_entry(history.block, uid, 32, 24, 1), nil
+  local position, newest, newest_time = find_entry(history.block, uid, 32, 24, 33), nil, nil
   while position do
     local index = (position - 25) / 32
-    newest = total_at(history, index) - total_at(history, index - 1)
-    if newest == fraud and time_at(history, index) == reported then return true end
+    newest, newest_time = total_at(history, index) - total_at(history, index - 1), time_at(history, index)
+    if newest == fraud and newest_time == reported then return true end
     position = find_entry(history.block, uid, 32, 24, position + 1)
   end
-  return newest == fraud
+  return newest == fraud or (newest_time and newest_time > reported)
 end
 
 local function record_label(letter, token, uid, reported, occurred, fraud)

@@ -8,7 +8,7 @@ THE RULE. The state is a function of one stream: payments in the order they are 
 - "Previous", "earlier" and "the last 50" look at payments taken before with event time <= t.
 - A label counts from its report: only labels taken before with reported_at <= t, in windows over reported_at. A label that is
   taken after a payment was scored changes nothing for it, whatever its reported_at. UNSURE is not a label here.
-  The same label of a payment again is ignored; another one is one more label.
+  A label that differs from the payment's newest one, and was not reported before it, is one more label; any other repetition is ignored.
 - `catalogue.MEMORY` bounds all of it, in event time: an entity silent for 90 days is new again; a payment more than 37 days behind
   its entity's newest one (or under more than 4,096 newer ones) sees the history but does not join it. Keys expire after the state they hold
   can no longer matter, so the wall clock decides nothing.

@@ -287,13 +287,15 @@ def _fraud_history(out: FloatArray, rings: Rings, g: int, time: int, limits: Lim
 @compiled
 def _is_repeated(rings: Rings, g: int, payment: int, reported: int, fraud: float) -> bool:
     newest = -1.0
+    newest_time = reported
     first_slot = rings.segment[g] + rings.head[g] - 1
     for index in range(1, rings.last[g] + 1):
         if rings.payment[first_slot + index] == payment:
             newest = _total_at(rings, g, index) - _total_at(rings, g, index - 1)
-            if newest == fraud and rings.time[first_slot + index] == reported:
+            newest_time = _time_at(rings, g, index)
+            if newest == fraud and newest_time == reported:
                 return True
-    return newest == fraud
+    return bool(newest == fraud or newest_time > reported)
 
 
 @compiled
