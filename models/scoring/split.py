@@ -61,6 +61,14 @@ def split(dataset: Dataset, options: SplitOptions) -> Split:
     test_from = int(_at_share(old_enough, 1 - options.test_share))
     calibration_from = int(_at_share(old_enough, 1 - options.test_share - options.calibration_share))
     train_until = calibration_from - delay
+    if train_until <= old_enough[0]:
+        reach = (calibration_from - int(old_enough[0])) / (DAY_S * 1000)
+        raise TrainingImpossible(
+            f"the payments reach back {reach:.1f} days before the calibration slice, and the last {options.label_delay_days:g} of those "
+            "cannot be learned from: their labels came too late. Import older payments or wait.",
+            days=reach,
+            label_delay_days=options.label_delay_days,
+        )
     parts = Split(
         train=_settled(dataset, 0, train_until, calibration_from, options.presume_legitimate),
         calibration=_settled(dataset, calibration_from, test_from, now, options.presume_legitimate),

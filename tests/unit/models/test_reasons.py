@@ -1,0 +1,131 @@
+"""Reasons read like an analyst's words and differ with the case."""
+
+import re
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from core.contracts.messages import Payment
+from models.features.catalogue import FEATURES, GROUPS, NAMES
+from models.scoring.dataset import Dataset
+from models.scoring.explainer import Explainer
+from models.scoring.reasons import MOST_REASONS, reasons
+from models.scoring.scorer import Scorer
+from models.scoring.words import clause, duration, in_words, money, number
+
+
+def payment(currency: str = "BRL") -> Payment:
+    return Payment(
+        uid=UUID(int=1), source_id="s", transaction_id="t", occurred_at_ms=0, accepted_at_ms=0, amount_minor=94_000,
+        currency=currency, customer_id="c",
+    )  # fmt: skip
+
+
+def vector(**values: float) -> np.ndarray:
+    row = np.full(len(NAMES), np.nan)
+    for name, value in values.items():
+        row[NAMES.index(name)] = value
+    return row
+
+
+def contributions(**values: float) -> np.ndarray:
+    return np.nan_to_num(vector(**values))
+
+
+def test_a_reason_names_value_and_usual() -> None:
+    found = reasons(
+        vector(device_velocity_1h_count=7),
+        contributions(device_velocity_1h_count=1.2),
+        payment(),
+        vector(device_velocity_1h_count=1),
+    )
+    assert found == [
+        {
+            "code": "device_activity",
+            "text": "7 payments on this device in the last hour; usual is 1.",
+            "direction": "up",
+            "contribution": pytest.approx(1.2),
+            "features": [{"name": "device_velocity_1h_count", "value": 7.0, "contribution": 1.2, "usual": 1.0}],
+        }
+    ]
+
+
+def test_the_customers_own_usual_comes_before_everybodys() -> None:
+    found = reasons(
+        vector(amount=94_000, amount_to_own_median=10, customer_earlier_payments=20),
+        contributions(amount=0.8),
+        payment(),
+        vector(amount=5_000),
+    )
+    assert found[0]["text"] == "The amount is BRL 940.00; this customer's usual is BRL 94.00."
+    assert found[0]["features"][0]["usual"] == 9_400
+
+
+def test_groups_add_up_and_both_directions_are_told() -> None:
+    found = reasons(
+        vector(merchant_risk_7d=0.4, merchant_frauds_7d=2, night=1, customer_merchant_payments=0),
+        contributions(merchant_risk_7d=0.9, merchant_frauds_7d=0.6, night=-0.3, customer_merchant_payments=0.01),
+        payment(),
+        np.full(len(NAMES), np.nan),
+    )
+    assert [(reason["code"], reason["direction"]) for reason in found] == [("merchant_fraud", "up"), ("time", "down")]
+    assert found[0]["contribution"] == pytest.approx(1.5)
+    assert found[0]["text"] == (
+        "40% of the payments at this merchant checked in the last 7 days were fraud. "
+        "2 payments at this merchant confirmed as fraud in the last 7 days."
+    )
+    assert found[1]["text"] == "Made at night (00:00 to 06:00 UTC)."
+
+
+def test_a_feature_that_pulls_the_other_way_does_not_lead() -> None:
+    found = reasons(
+        vector(customer_velocity_1h_count=9, customer_velocity_7d_count=10),
+        contributions(customer_velocity_1h_count=1.0, customer_velocity_7d_count=-0.9),
+        payment(),
+        np.full(len(NAMES), np.nan),
+    )
+    assert found[0]["direction"] == "up"
+    assert found[0]["text"] == "9 payments by this customer in the last hour."
+
+
+def test_unknown_values_are_said_to_be_unknown() -> None:
+    found = reasons(vector(), contributions(device_velocity_1h_count=0.5), payment(), np.full(len(NAMES), np.nan))
+    assert found[0]["text"] == "The payment names no device."
+    assert found[0]["features"][0]["value"] is None
+
+
+def test_reasons_of_real_explanations(dataset: Dataset, scorer: Scorer) -> None:
+    rows = dataset.matrix[np.argsort(-scorer.score(dataset.matrix).margin)[:40]]
+    explanation = Explainer(scorer).explain(rows)
+    told = [reasons(rows[i], explanation.contributions[i], payment(), scorer.usual) for i in range(40)]
+    texts = {" ".join(reason["text"] for reason in found) for found in told}
+    assert len(texts) == 40, "two payments are never explained in the same words"
+    for found in told:
+        assert 0 < len(found) <= MOST_REASONS
+        sizes = [abs(reason["contribution"]) for reason in found]
+        assert sizes == sorted(sizes, reverse=True)
+        for reason in found:
+            assert reason["code"] in GROUPS
+            assert not re.search(r"[a-z]_[a-z]|nan|None", reason["text"])
+            assert reason["features"]
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_every_feature_reads_well_at_every_kind_of_value(feature) -> None:  # type: ignore[no-untyped-def]
+    for value in (0.0, 1.0, 0.037, 23.5, 1_234_567.0, float("nan")):
+        text = clause(feature, value if feature.unit != "hour" else value % 24, "JPY")
+        assert text
+        assert "{" not in text
+        assert "nan" not in text
+
+
+def test_words() -> None:
+    assert money(123_456, "JPY") == "JPY 123,456"
+    assert money(123_456, "KWD") == "KWD 123.456"
+    assert [number(value) for value in (0, 0.0371, 0.5, 1, 9.96, 23.5)] == ["0", "0.04", "0.5", "1", "10", "24"]
+    assert [duration(seconds) for seconds in (0, 1, 59, 60, 5_400, 86_400, 20 * 86_400)] == [
+        "0 seconds", "1 second", "59 seconds", "1 minute", "1.5 hours", "1 day", "20 days",
+    ]  # fmt: skip
+    deviations = FEATURES[NAMES.index("amount_own_deviations")]
+    assert in_words(deviations, -2.25, "EUR") == "2.2 standard deviations below"
