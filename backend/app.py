@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from console.router import live_updates, make_console_router, static_router, template_config
 from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -17,6 +16,7 @@ from backend.auth import ApiKeys
 from backend.ingest import Ingest
 from backend.problems import EXCEPTION_HANDLERS
 from backend.waiting import DecisionWaiters
+from console.router import live_updates, make_console_router, static_router, template_config
 from core.base.settings import Settings
 from core.infra.resources import open_resources
 

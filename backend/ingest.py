@@ -200,5 +200,7 @@ def _events(batch: Sequence[_Request], answers: Sequence[Sequence[Accepted]]) ->
     for prefix, accepted in uids.items():
         proof = sha256("".join(accepted).encode()).hex()
         counted = {"count": len(accepted), "first": accepted[0], "uids_sha": proof}
-        events.append(Event(Actor(ActorType.API_KEY, prefix), Action.TRANSACTIONS_ACCEPT, "source_key", prefix, counted))
+        events.append(
+            Event(Actor(ActorType.API_KEY, prefix), Action.TRANSACTIONS_ACCEPT, "source_key", prefix, counted)
+        )
     return events

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import msgspec
 import structlog
-from console.errors import render_error
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from console.errors import render_error
 from core.base.errors import Kind, RondaError
 
 log = structlog.get_logger()
