@@ -1,0 +1,203 @@
+"""Every page: accessible in both themes and narrow, usable without scripts, by keyboard, and closed to forgeries."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.e2e.conftest import Complaints, Product, SignIn
+
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+VIEWS = [("light", 1440), ("dark", 1440), ("light", 320)]
+
+
+def pages(page: Page, customer: str) -> list[str]:
+    page.goto("/queue")
+    alert = page.locator("tr.alert-row", has_text=customer).locator("a.row-link").get_attribute("href")
+    page.goto(f"/transactions?customer={customer}")
+    transaction = page.locator("#transaction-rows a").first.get_attribute("href")
+    assert alert
+    assert transaction
+    bad = "/transactions?amount_from=ten&currency=EUR"
+    return [
+        "/queue",
+        "/queue?status=closed",
+        alert,
+        f"/transactions?customer={customer}",
+        bad,
+        transaction,
+        "/models",
+        "/audit",
+        "/no",
+    ]
+
+
+def findings(page: Page) -> list[str]:
+    page.evaluate("for (const each of document.querySelectorAll('details:not(.menu)')) each.open = true")
+    result = Axe().run(page, options=RULES).response
+    assert len(result["passes"]) > 5, "axe did not run"
+    return [f"{page.url}: {found['id']}: {found['nodes'][0]['html'][:160]}" for found in result["violations"]]
+
+
+@pytest.mark.parametrize(("theme", "width"), VIEWS)
+def test_no_page_has_an_accessibility_finding(
+    another: Callable[..., Page], sign_in: SignIn, suspicious: str, theme: str, width: int
+) -> None:
+    page = another(color_scheme=theme, viewport={"width": width, "height": 900})
+    complaints = Complaints()
+    complaints.watch(page.context)
+    page.goto("/sign-in")
+    found = findings(page)
+    sign_in(page, "lead")
+    for address in pages(page, suspicious):
+        page.goto(address)
+        found += findings(page)
+        sideways = page.evaluate("document.documentElement.scrollWidth")
+        found += [f"{address}: {sideways} px wide at {width}"] if sideways > width else []
+    assert found == []
+    assert complaints == []
+
+
+def test_everything_works_without_scripts(another: Callable[..., Page], sign_in: SignIn, product: Product) -> None:
+    customer = product.post_suspicious()
+    page = another(java_script_enabled=False)
+    sign_in(page, "analyst")
+    page.locator("tr.alert-row", has_text=customer).locator("a.row-link").click()
+    page.get_by_role("button", name="Claim").click()
+    expect(page.get_by_role("button", name="Release")).to_be_visible()
+    page.get_by_label("A note for colleagues").fill("asked the shop")
+    page.get_by_role("button", name="Add the note").click()
+    expect(page.locator("#desk-notes")).to_contain_text("asked the shop")
+    page.get_by_role("button", name="Legitimate").click()
+    expect(page.locator("#desk .verdict")).to_contain_text("Legitimate")
+    page.get_by_role("link", name="Transactions").click()
+    page.get_by_label("Payment or entity id").fill(customer)
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#transaction-rows tr")).to_have_count(5)
+    page.locator("#user-summary").click()
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.locator("#user-summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_sign_in_errors_are_readable(page: Page, product: Product, complaints: Complaints) -> None:
+    page.goto("/models")
+    expect(page).to_have_url(re.compile(r"/sign-in\?next=%2Fmodels$"))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert").filter(has_text="Enter your e-mail address and your password.")).to_be_visible()
+    page.get_by_label("E-mail address").fill("analyst@localhost")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#sign-in-problem")).to_have_text("The e-mail address or the password is not right.")
+    expect(page.get_by_label("E-mail address")).to_have_value("analyst@localhost")
+    expect(page.get_by_label("Password")).to_be_focused()
+    page.get_by_label("Password").fill(product.passwords["analyst@localhost"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile(r"/models$"))
+
+
+def test_a_forged_form_is_refused_in_words(page: Page, sign_in: SignIn, suspicious: str) -> None:
+    sign_in(page, "analyst")
+    page.locator("tr.alert-row", has_text=suspicious).locator("a.row-link").click()
+    page.evaluate("document.body.setAttribute('hx-headers:inherited', JSON.stringify({'x-csrftoken': 'forged'}))")
+    page.get_by_role("button", name="Claim").click()
+    expect(page.locator("#alert-region")).to_contain_text("This form is out of date. Reload the page and try again.")
+    page.reload()
+    expect(page.get_by_role("button", name="Claim")).to_be_visible()
+
+
+def test_another_sites_form_is_refused(page: Page, sign_in: SignIn, suspicious: str, product: Product) -> None:
+    """`localhost` and `127.0.0.1` are two sites to a browser, and SameSite keeps the cookie away."""
+    sign_in(page, "analyst")
+    path = page.locator("tr.alert-row", has_text=suspicious).locator("a.row-link").get_attribute("href")
+    elsewhere = product.url.replace("127.0.0.1", "localhost")
+    form = f'<form method="post" action="{product.url}{path}/claim"><button>Win</button></form>'
+    page.route(f"{elsewhere}/forged", lambda route: route.fulfill(body=form, content_type="text/html"))
+    page.goto(f"{elsewhere}/forged")
+    with page.expect_response(re.compile(r"/claim$")) as answer:
+        page.get_by_role("button", name="Win").click()
+    assert answer.value.status == 403
+    page.goto(f"{product.url}{path}")
+    expect(page.get_by_role("button", name="Claim")).to_be_visible()
+
+
+def test_the_list_does_not_move_under_the_hand(
+    page: Page, product: Product, sign_in: SignIn, suspicious: str, complaints: Complaints
+) -> None:
+    sign_in(page, "analyst")
+    expect(page.locator("#live-chip")).to_have_attribute("data-state", "live")
+    page.keyboard.press("j")
+    held = page.locator("a.row-link").first
+    expect(held).to_be_focused()
+    customer = product.post_suspicious()
+    expect(page.locator("#new-button")).to_be_visible()
+    expect(page.locator("#new-words")).to_have_text("1 new")
+    expect(held).to_be_focused()
+    expect(page.locator("tr.alert-row", has_text=customer)).to_have_count(0)
+    page.locator("#new-button").click()
+    expect(page.locator("#queue-rows tr").first).to_contain_text(customer)
+    expect(page.locator("#new-button")).to_be_hidden()
+
+
+def test_a_colleagues_claim_shows_without_a_reload(
+    page: Page, another: Callable[..., Page], product: Product, sign_in: SignIn, complaints: Complaints
+) -> None:
+    customer = product.post_suspicious()
+    sign_in(page, "analyst")
+    row = page.locator("tr.alert-row", has_text=customer)
+    row.locator("a.row-link").focus()
+    colleague = sign_in(another(), "lead")
+    colleague.locator("tr.alert-row", has_text=customer).locator("a.row-link").click()
+    colleague.get_by_role("button", name="Claim").click()
+    expect(row).to_contain_text("Lead")
+    expect(row).to_contain_text("Claimed")
+    expect(row.locator("a.row-link")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#desk")).to_contain_text("Lead is working on this")
+    colleague.get_by_role("button", name="Release").click()
+    page.get_by_role("button", name="A colleague changed this alert").click()
+    expect(page.get_by_role("button", name="Claim")).to_be_visible()
+
+
+def test_signing_out_elsewhere_ends_a_live_page(page: Page, sign_in: SignIn, context: BrowserContext) -> None:
+    sign_in(page, "analyst")
+    expect(page.locator("#live-chip")).to_have_attribute("data-state", "live")
+    tab = context.new_page()
+    tab.goto("/transactions")
+    tab.locator("#user-summary").click()
+    tab.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(re.compile("/sign-in"), timeout=40_000)  # at the stream's next tick
+
+
+def test_the_shortcuts_can_be_switched_off(page: Page, sign_in: SignIn, complaints: Complaints) -> None:
+    sign_in(page, "analyst")
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_be_visible()
+    dialog.get_by_label("Single-key shortcuts are on").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(dialog).to_be_hidden()
+    page.reload()
+    page.keyboard.press("?")
+    expect(dialog).to_be_hidden()
+
+
+def test_the_chosen_theme_is_there_before_any_script(
+    browser: Browser, browser_context_args: dict[str, Any], page: Page, sign_in: SignIn, context: BrowserContext
+) -> None:
+    sign_in(page, "analyst")
+    page.locator("#user-summary").click()
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    state = context.storage_state()
+    plain = browser.new_context(**{**browser_context_args, "java_script_enabled": False, "storage_state": state})
+    again = plain.new_page()
+    again.goto("/queue")
+    expect(again.locator("html")).to_have_attribute("data-theme", "dark")
+    plain.close()
