@@ -20,6 +20,8 @@ from core.tables.policy import TrainingRun
 from workers.retrain import train_and_register
 
 BY = system("demo")
+PER_DAY = 450
+"""Sixty days of so many payments: enough to learn from, and few enough that people see an alert within a minute."""
 
 
 class FirstRunFailed(RondaError):
@@ -34,7 +36,7 @@ async def first_run(settings: Settings, tell: Callable[[Step], None]) -> None:
             if await policy.champion(work):
                 return
         tell(Step(0.0, "making up synthetic payments"))
-        made_up = await asyncio.to_thread(history, until=made_at)
+        made_up = await asyncio.to_thread(history, per_day=PER_DAY, until=made_at)
         await load_history(resources, made_up, lambda share, words: tell(Step(share, words)))
         await _train(resources, tell)
 
