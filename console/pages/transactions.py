@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery
 
 from console.access import ConsoleRequest, require, resources_of
 from console.shell import Page, is_fragment, render
-from console.views import evidence as views
+from console.views import evidence, payments
 from console.views.words import ENTITIES, OUTCOMES
 from core.base.clock import utc_now
 from core.base.errors import InvalidInput, NotFound
@@ -118,7 +118,7 @@ def place_text(occurred_at: datetime, uid: UUID) -> str:
 @get("/transactions", guards=[require(Role.VIEWER)])
 async def transactions_page(request: ConsoleRequest, after: FromQuery[str] = "") -> Page:
     search, place, now = read_search(dict(request.query_params.items())), read_place(after), utc_now()
-    rows: list[views.PaymentRow] = []
+    rows: list[payments.PaymentRow] = []
     more = ""
     if not search.problems:
         async with resources_of(request).postgres.reading() as work:
@@ -126,7 +126,7 @@ async def transactions_page(request: ConsoleRequest, after: FromQuery[str] = "")
             labels = await casework.labels_by_transaction(work, [row.uid for row, _ in found])
         shown = found[:PAGE]
         rows = [
-            views.payment_row(row, decision, now, label=labels[row.uid].label if row.uid in labels else "")
+            payments.payment_row(row, decision, now, label=labels[row.uid].label if row.uid in labels else "")
             for row, decision in shown
         ]
         more = place_text(shown[-1][0].occurred_at, shown[-1][0].uid) if len(found) > PAGE else ""
@@ -164,10 +164,10 @@ async def transaction_page(request: ConsoleRequest, uid: FromPath[UUID]) -> Page
         labels = await casework.labels_of(work, uid)
         alert = await casework.alert_of(work, uid)
     context = {
-        "payment": views.payment(row, now),
-        "judgement": views.judgement(decision, row, now) if decision else None,
+        "payment": evidence.payment(row, now),
+        "judgement": evidence.judgement(decision, row, now) if decision else None,
         "imported": row.imported,
-        "labels": [views.label_row(label, now) for label in labels],
+        "labels": [payments.label_row(label, now) for label in labels],
         "alert_href": f"/alerts/{alert.id}" if alert else "",
         "timeline_href": f"/audit?subject_type=transaction&subject_id={uid}",
     }

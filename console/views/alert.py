@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from console.views.audit import ACTIONS, actor_name, user_ids
-from console.views.evidence import LabelRow, Spending, judgement, label_row, payment, payment_row, spending
+from console.views.evidence import judgement, payment
+from console.views.payments import LabelRow, Spending, label_row, payment_row, spending
 from console.views.queue import AlertRow, alert_row, people_in, status_words
 from console.views.words import ENTITIES, LABELS, Moment, ago, maybe_moment, moment
 from core.base.errors import NotAllowedNow, RondaError, StaleVersion

@@ -1,114 +1,20 @@
-"""The console over a running web process: sessions, cross-site requests, roles, stale acts, live streams."""
+"""The console over a running web process: sessions, cross-site requests, roles, stale acts."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
 
-import httpx2
 import pytest
 
-from core.acts import casework, people
-from core.acts.audit import Actor, system
-from core.base.clock import from_ms, utc_now
-from core.base.ids import AlertId, UserId, new_uuid
-from core.base.terms import Action, ActorType, AlertStatus, Role
-from core.contracts.messages import Payment
-from core.contracts.topology import BELL_ALERTS
-from core.infra.redis import ring
+from core.base.clock import utc_now
+from core.base.ids import UserId
+from core.base.terms import Action, AlertStatus, Role
 from core.infra.resources import Resources
 from core.stores import casework as casework_store
-from core.stores import flow, ledger
-from core.stores.flow import Arrival
+from core.stores import ledger
+from core.stores import people as people_store
 from core.stores.ledger import AuditFilter
-from core.tables.people import User
 from tests.integration.conftest import Api
-
-PASSWORD = "a long enough password"
-HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
-
-
-class PlainHasher:
-    """The web process verifies with argon2id; hashing with the cheapest parameters keeps the tests quick."""
-
-    def __init__(self) -> None:
-        from pwdlib import PasswordHash
-        from pwdlib.hashers.argon2 import Argon2Hasher
-
-        self._hash = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
-
-    def hash(self, password: str) -> str:
-        return self._hash.hash(password)
-
-    def verify(self, password: str, hashed: str) -> bool:
-        return self._hash.verify(password, hashed)
-
-
-async def a_user(resources: Resources, role: Role) -> User:
-    async with resources.postgres.unit_of_work() as work:
-        return await people.add_user(
-            work,
-            PlainHasher(),
-            email=f"{role}-{new_uuid().hex[-8:]}@localhost",
-            name=f"A {role}",
-            role=role,
-            password=PASSWORD,
-            by=system("test"),
-        )
-
-
-async def an_alert(resources: Resources, **changes: Any) -> AlertId:
-    uid, now = new_uuid(), utc_now()
-    payment = Payment(
-        uid=uid, source_id="shop", transaction_id=str(uid), occurred_at_ms=1_700_000_000_000,
-        accepted_at_ms=1_700_000_000_100, amount_minor=12_990, currency="EUR", customer_id="cus_1", merchant_id="mer_1",
-        device_id="dev_1",
-    )  # fmt: skip
-    alert = {
-        "id": new_uuid(), "transaction_uid": uid, "status": "open", "outcome": "review", "score": 0.4,
-        "expected_loss_minor": 5_196, "amount_minor": 12_990, "currency": "EUR", "customer_id": "cus_1",
-        "merchant_id": "mer_1", "top_reason": "seven payments on this device",
-        "occurred_at": from_ms(payment.occurred_at_ms), "opened_at": now, "version": 1, **changes,
-    }  # fmt: skip
-    async with resources.postgres.unit_of_work() as work:
-        await people.add_source(work, "shop", "Shop", system("test"))
-        await flow.insert_transactions(work, [Arrival(payment, b"x")])
-        await casework_store.insert_alerts(work, [alert])
-    return AlertId(UUID(str(alert["id"])))
-
-
-@dataclass
-class Browser:
-    """A client with cookies, as one tab has them."""
-
-    client: httpx2.AsyncClient
-    csrf: str = ""
-
-    async def sign_in(self, user: User, password: str = PASSWORD, target: str = "") -> httpx2.Response:
-        form = {"email": user.email, "password": password, "next": target}
-        answer = await self.client.post("/sign-in", data=form)
-        if answer.status_code == 303:
-            page = (await self.client.get("/queue")).text
-            found = re.search(r'"x-csrftoken":"([^"]+)"', page)
-            assert found
-            self.csrf = found[1]
-        return answer
-
-    async def post(self, path: str, headers: dict[str, str] | None = None, **form: str) -> httpx2.Response:
-        return await self.client.post(path, data={"csrf_token": self.csrf, **form}, headers=headers or {})
-
-    @property
-    def token(self) -> str:
-        return self.client.cookies.get("ronda_session") or ""
-
-
-@asynccontextmanager
-async def browser(api: Api) -> AsyncIterator[Browser]:
-    async with httpx2.AsyncClient(base_url=api.client.base_url, timeout=20, follow_redirects=False) as client:
-        yield Browser(client)
+from tests.integration.console_browser import HTMX, PASSWORD, Browser, a_user, an_alert, browser
 
 
 @pytest.fixture
@@ -250,8 +156,6 @@ async def test_the_trail_is_for_leads(stranger: Browser, analyst: Browser, resou
 
 
 async def test_a_disabled_user_is_out_at_once(analyst: Browser, resources: Resources) -> None:
-    from core.stores import people as people_store
-
     user = await a_user(resources, Role.ANALYST)
     await analyst.sign_in(user)
     assert (await analyst.client.get("/queue")).status_code == 200
@@ -367,73 +271,3 @@ async def test_pages_of_the_queue_neither_repeat_nor_skip(analyst: Browser, reso
         address = more[1].replace("&amp;", "&") if more else None
     assert len(seen) == len(set(seen))
     assert made <= set(seen)
-
-
-async def next_message(lines: AsyncIterator[str], wanted: str) -> str:
-    """The next whole message that contains `wanted`."""
-    message: list[str] = []
-    async for line in lines:
-        message.append(line)
-        if not line:
-            if wanted in "\n".join(message):
-                return "\n".join(message)
-            message = []
-    raise AssertionError("the stream ended")
-
-
-async def test_a_new_alert_reaches_an_open_page_and_so_does_its_change(analyst: Browser, resources: Resources) -> None:
-    async with analyst.client.stream("GET", "/stream/queue") as stream:
-        assert stream.headers["content-type"].startswith("text/event-stream")
-        lines = stream.aiter_lines()
-        alert_id = await an_alert(resources)
-        await ring(resources.redis, BELL_ALERTS, [str(alert_id)])
-        first = await asyncio.wait_for(next_message(lines, str(alert_id)), 20)
-        assert 'hx-target="#queue-rows"' in first
-        user = await a_user(resources, Role.ANALYST)
-        async with resources.postgres.unit_of_work() as work:
-            from datetime import timedelta
-
-            by = Actor(ActorType.USER, str(user.id))
-            await casework.claim(work, resources.redis, alert_id, UserId(user.id), lease=timedelta(minutes=5), by=by)
-        second = await asyncio.wait_for(next_message(lines, "is-claimed"), 20)
-        assert user.name in second
-
-
-async def test_an_alert_whose_bell_was_lost_arrives_all_the_same(analyst: Browser, resources: Resources) -> None:
-    async with analyst.client.stream("GET", "/stream/queue") as stream:
-        lines = stream.aiter_lines()
-        await asyncio.wait_for(next_message(lines, "hello"), 20)
-        first = await an_alert(resources)  # no bell
-        await asyncio.wait_for(next_message(lines, str(first)), 30)
-
-
-async def test_a_page_that_comes_back_gets_what_it_missed(analyst: Browser, resources: Resources) -> None:
-    async with analyst.client.stream("GET", "/stream/queue") as stream:
-        lines = stream.aiter_lines()
-        seen = await an_alert(resources)
-        await ring(resources.redis, BELL_ALERTS, [str(seen)])
-        message = await asyncio.wait_for(next_message(lines, str(seen)), 20)
-        last_id = re.search(r"^id: (\d+)", message, re.M)
-        assert last_id
-        missed = await an_alert(resources)
-        await ring(resources.redis, BELL_ALERTS, [str(missed)])
-        await asyncio.wait_for(next_message(lines, str(missed)), 20)  # the hub has it
-    async with analyst.client.stream("GET", "/stream/queue", headers={"Last-Event-ID": last_id[1]}) as stream:
-        await asyncio.wait_for(next_message(stream.aiter_lines(), str(missed)), 20)
-
-
-async def test_a_stream_from_before_this_process_is_told_to_load_afresh(analyst: Browser) -> None:
-    async with analyst.client.stream("GET", "/stream/queue", headers={"Last-Event-ID": "1700000000000"}) as stream:
-        await asyncio.wait_for(next_message(stream.aiter_lines(), "ronda:reload"), 20)
-
-
-async def test_a_user_holds_only_so_many_streams(analyst: Browser) -> None:
-    from contextlib import AsyncExitStack
-
-    from console.hub import STREAMS_A_USER
-
-    async with AsyncExitStack() as open_ones:
-        for _ in range(STREAMS_A_USER):
-            await open_ones.enter_async_context(analyst.client.stream("GET", "/stream/queue"))
-        one_more = await analyst.client.get("/stream/queue", headers={"Accept": "text/event-stream"})
-        assert one_more.status_code == 429

@@ -16,7 +16,7 @@ from core.acts.audit import system
 from core.base.settings import Settings
 from core.base.terms import Role
 from core.infra.resources import Resources
-from tests.integration.test_console import PASSWORD, PlainHasher, next_message
+from tests.integration.console_browser import PASSWORD, PlainHasher, next_message
 
 HOME = Path(__file__).parents[2]
 
