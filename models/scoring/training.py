@@ -43,7 +43,8 @@ class TreeOptions:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """review_share: payments people can look at, as a share; alerts_per_day, when given, replaces it.
+    """review_share: payments people can look at, as a share; alerts_per_day, when given, replaces it. always_review: calibrated
+    probability from which a payment is looked at whatever the budget, so that no probable fraud is approved for want of time.
 
     decline_precision: share of declined payments that must be fraud. most_legitimate: more than that are thinned, evenly over the days.
     champion: judged on the same test payments. threads: OpenMP's. On a machine that scores meanwhile, two threads that wait for each
@@ -54,6 +55,7 @@ class TrainingOptions:
     trees: TreeOptions = field(default_factory=TreeOptions)
     gates: evaluation.GateLimits = field(default_factory=evaluation.GateLimits)
     review_share: float = 0.01
+    always_review: float = 0.25
     alerts_per_day: float | None = None
     decline_precision: float = 0.9
     least_declined: int = 5
@@ -170,7 +172,7 @@ def choose_thresholds(rows: Dataset, probability: FloatArray, options: TrainingO
     if options.alerts_per_day is not None:
         days = (int(rows.occurred_at_ms.max()) - int(rows.occurred_at_ms.min())) / 86_400_000
         budget = options.alerts_per_day * max(days, 1.0)
-    review = float(descending[min(max(int(budget), 1), len(rows)) - 1])
+    review = min(float(descending[min(max(int(budget), 1), len(rows)) - 1]), options.always_review)
     precision = np.cumsum(rows.is_fraud[order]) / np.arange(1, len(rows) + 1)
     # Only the last of equal probabilities can be a threshold: the others would split payments that look the same.
     last_of_ties = np.append(descending[1:] != descending[:-1], True)

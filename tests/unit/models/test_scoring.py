@@ -126,6 +126,12 @@ def test_changed_artifacts_are_refused(trained: Trained) -> None:
             Scorer.load(data)
 
 
+def test_a_probable_fraud_is_reviewed_beyond_the_budget(dataset: Dataset) -> None:
+    rows, probability = dataset.rows(slice(0, 1_000)), np.linspace(0.001, 0.999, 1_000)
+    assert choose_thresholds(rows, probability, TrainingOptions(review_share=0.02)).review == 0.25
+    assert choose_thresholds(rows, probability / 10, TrainingOptions(review_share=0.02)).review < 0.1
+
+
 def test_thresholds_keep_to_the_budget_and_the_precision(dataset: Dataset) -> None:
     rows = dataset.rows(slice(0, 1_000))
     probability = np.linspace(0.001, 0.999, 1_000)
@@ -133,7 +139,9 @@ def test_thresholds_keep_to_the_budget_and_the_precision(dataset: Dataset) -> No
     label[990:] = 1
     label[985] = 1
     rows = replace(rows, label=label)
-    thresholds = choose_thresholds(rows, probability, TrainingOptions(review_share=0.02, decline_precision=0.9))
+    thresholds = choose_thresholds(
+        rows, probability, TrainingOptions(review_share=0.02, always_review=1.0, decline_precision=0.9)
+    )
     assert (probability >= thresholds.review).sum() == 20
     # 10 of the top 10 are frauds, 10 of 11 still are more than 90 %, 10 of 12 are not.
     assert (probability >= thresholds.decline).sum() == 11
