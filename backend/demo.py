@@ -89,7 +89,8 @@ def _sha(payment: Payment) -> bytes:
 
 
 def _input(label: SyntheticLabel) -> LabelInput:
-    return LabelInput(label.transaction_id, label.label, label.source, label.reported_at)
+    """IMPORT: the label was known in its time, long before we took it, and training may count on that."""
+    return LabelInput(label.transaction_id, label.label, LabelSource.IMPORT, label.reported_at)
 
 
 async def stream(url: str, key: str, rate: float, stop: asyncio.Event, *, seed: int = SEED) -> None:

@@ -35,11 +35,11 @@ class Campaign(StrEnum):
 
 
 SHARE: Final[Mapping[Campaign, float]] = {
-    Campaign.CARD_TESTING: 0.30,
-    Campaign.TAKEOVER: 0.22,
-    Campaign.COMPROMISED_MERCHANT: 0.20,
-    Campaign.VELOCITY_BURST: 0.20,
-    Campaign.OUTLIER: 0.08,
+    Campaign.CARD_TESTING: 0.27,
+    Campaign.TAKEOVER: 0.23,
+    Campaign.COMPROMISED_MERCHANT: 0.18,
+    Campaign.VELOCITY_BURST: 0.23,
+    Campaign.OUTLIER: 0.09,
 }
 """Of all fraudulent payments."""
 
@@ -51,7 +51,7 @@ def draw(kind: Campaign, world: Population, rng: np.random.Generator, start_ms: 
 
 def _card_testing(world: Population, rng: np.random.Generator, start_ms: int) -> Iterator[Drawn]:
     """Stolen card numbers are tried with tiny amounts from one machine; those that work are emptied soon after."""
-    cards = pick_customers(world, rng, int(rng.integers(12, 30)), 0.7)
+    cards = pick_customers(world, rng, int(rng.integers(8, 19)), 0.7)
     device, ip, shop = new_device(rng), passing_address(rng), _shop(world, rng, online=True)
     at = start_ms
     for customer in cards.tolist():
@@ -88,9 +88,9 @@ def _compromised_merchant(world: Population, rng: np.random.Generator, start_ms:
 def at_compromised_merchant(
     world: Population, rng: np.random.Generator, merchant: int, start_ms: int, days: int
 ) -> Iterator[Drawn]:
-    """About two payments a day."""
+    """About three payments in two days."""
     for day in range(days):
-        for _ in range(int(rng.poisson(2.0))):
+        for _ in range(int(rng.poisson(1.5))):
             at = start_ms + day * DAY_MS + int(rng.uniform(0, DAY_MS))
             yield one_at_compromised_merchant(world, rng, merchant, at)
 

@@ -12,16 +12,18 @@ from backend.synthetic.payments import Drawn, as_payment, honest, pick_customers
 from backend.synthetic.population import HUBS, IntArray, Population, population
 from core.base.clock import from_ms, to_ms
 from core.base.ids import TransactionId
-from core.base.terms import Label, LabelSource
+from core.base.terms import Label
 from core.contracts.messages import Payment
 
-FRAUD_SHARE: Final = 0.015
+FRAUD_SHARE: Final = 0.011
 REGULARS: Final = 0.8
 """Share of payments by regular customers, and at regular merchants."""
-REPORTED: Final = 0.93
+REPORTED: Final = 0.95
 """Share of frauds that anybody ever notices."""
 CONFIRMED: Final = 0.03
 """Share of honest payments that somebody looked into and found right."""
+_GOLDEN: Final = 0.618034
+"""Steps of this share of the period spread any number of campaigns evenly over it: no week is without."""
 _WEEK: Final = (0.93, 0.93, 0.95, 1.0, 1.15, 1.2, 0.84)
 """Traffic by weekday, Monday first."""
 
@@ -30,7 +32,6 @@ _WEEK: Final = (0.93, 0.93, 0.95, 1.0, 1.15, 1.2, 0.84)
 class SyntheticLabel:
     transaction_id: TransactionId
     label: Label
-    source: LabelSource
     reported_at: datetime
 
 
@@ -46,7 +47,7 @@ class SyntheticHistory:
     frauds: dict[TransactionId, Campaign]
 
 
-def history(*, days: int = 60, per_day: int = 600, until: datetime, seed: int = 7) -> SyntheticHistory:
+def history(*, days: int = 90, per_day: int = 600, until: datetime, seed: int = 7) -> SyntheticHistory:
     """`days` of about `per_day` payments each, the last one before `until`. Deterministic but for Ronda's own uids."""
     world, rng = population(seed), np.random.default_rng([seed, 2])
     end_ms = to_ms(until)
@@ -103,17 +104,18 @@ def _frauds(world: Population, rng: np.random.Generator, start_ms: int, end_ms: 
         drawn[Campaign.COMPROMISED_MERCHANT] += 1
         yield one
     for kind in Campaign:
+        place = float(rng.random())
         while drawn[kind] < SHARE[kind] * budget:
-            payments = draw(kind, world, rng, _daytime(rng, start_ms, end_ms))
+            place = (place + _GOLDEN) % 1.0
+            payments = draw(kind, world, rng, _daytime(rng, start_ms + int(place * (end_ms - start_ms))))
             inside = [one for one in payments if start_ms <= one.at_ms < end_ms]
             drawn[kind] += len(inside)
             yield from inside
 
 
-def _daytime(rng: np.random.Generator, start_ms: int, end_ms: int) -> int:
+def _daytime(rng: np.random.Generator, day_ms: int) -> int:
     """Thieves keep office hours too, more or less: the hour alone gives nobody away."""
-    day_ms = int(rng.uniform(start_ms, end_ms)) // DAY_MS * DAY_MS
-    return day_ms + int(rng.normal(15, 5) % 24 * 3_600_000)
+    return day_ms // DAY_MS * DAY_MS + int(rng.normal(15, 5) % 24 * 3_600_000)
 
 
 def _labels(rng: np.random.Generator, drawn: list[Drawn], idents: list[TransactionId]) -> Iterator[SyntheticLabel]:
@@ -123,12 +125,12 @@ def _labels(rng: np.random.Generator, drawn: list[Drawn], idents: list[Transacti
         if one.campaign is None:
             if luck[place, 0] < CONFIRMED:
                 days = 1 + delay[place] / 3
-                yield _label(one, ident, Label.LEGITIMATE, LabelSource.CUSTOMER, days)
+                yield _label(one, ident, Label.LEGITIMATE, days)
         elif luck[place, 0] < REPORTED:
             called = luck[place, 1] < 0.25
             days = 0.1 + delay[place] / 6 if called else float(np.clip(2 + delay[place], 2, 20))
-            yield _label(one, ident, Label.FRAUD, LabelSource.CUSTOMER if called else LabelSource.CHARGEBACK, days)
+            yield _label(one, ident, Label.FRAUD, days)
 
 
-def _label(one: Drawn, ident: TransactionId, label: Label, source: LabelSource, days: float) -> SyntheticLabel:
-    return SyntheticLabel(ident, label, source, from_ms(one.at_ms) + timedelta(days=round(days, 4)))
+def _label(one: Drawn, ident: TransactionId, label: Label, days: float) -> SyntheticLabel:
+    return SyntheticLabel(ident, label, from_ms(one.at_ms) + timedelta(days=round(days, 4)))

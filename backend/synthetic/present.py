@@ -22,7 +22,7 @@ AT_ONCE: Final = 3
 """Campaigns under way at the same time."""
 _BATCH: Final = 64
 _SIZES: Final = {
-    Campaign.CARD_TESTING: 22.0,
+    Campaign.CARD_TESTING: 15.0,
     Campaign.TAKEOVER: 4.5,
     Campaign.VELOCITY_BURST: 10.5,
     Campaign.OUTLIER: 1.0,
