@@ -20,8 +20,8 @@ from core.tables.policy import TrainingRun
 from workers.retrain import train_and_register
 
 BY = system("demo")
-PER_DAY = 450
-"""Sixty days of so many payments: enough to learn from, and few enough that people see an alert within a minute."""
+PER_DAY = 300
+"""Ninety days of so many payments: enough to learn from, and few enough that people see an alert within a minute."""
 
 
 class FirstRunFailed(RondaError):
