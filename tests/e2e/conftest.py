@@ -13,14 +13,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 HOME = Path(__file__).parents[2]
 START_S = 300.0
@@ -68,11 +68,18 @@ class Product:
         Returns the customer's id.
         """
         customer = f"cus_e2e_{uuid4().hex[:8]}"
-        for _ in range(4):
-            self.post(customer_id=customer, amount="12.50", device_id=f"dev_{customer}")
+        now = datetime.now(UTC)
+        for days in range(4, 0, -1):
+            moment = (now - timedelta(days=days)).isoformat()
+            self.post(customer_id=customer, amount="12.50", device_id=f"dev_{customer}", occurred_at=moment)
         found = self.post(customer_id=customer, amount="1480.00", device_id=f"dev_{uuid4().hex[:8]}")
         assert found["decision"]["outcome"] == "review", found["decision"]
         return customer
+
+
+def alert_row(page: Page, customer: str) -> Locator:
+    """The row of `post_suspicious`'s last payment; whether the model also wants a look at the usual ones is its own affair."""
+    return page.locator("tr.alert-row", has_text=customer).filter(has_text="1,480.00")
 
 
 def payment(**changes: Any) -> dict[str, Any]:

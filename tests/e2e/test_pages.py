@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.e2e.conftest import Complaints, Product, SignIn
+from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 VIEWS = [("light", 1440), ("dark", 1440), ("light", 320)]
@@ -16,7 +16,7 @@ VIEWS = [("light", 1440), ("dark", 1440), ("light", 320)]
 
 def pages(page: Page, customer: str) -> list[str]:
     page.goto("/queue")
-    alert = page.locator("tr.alert-row", has_text=customer).locator("a.row-link").get_attribute("href")
+    alert = alert_row(page, customer).locator("a.row-link").get_attribute("href")
     page.goto(f"/transactions?customer={customer}")
     transaction = page.locator("#transaction-rows a").first.get_attribute("href")
     assert alert
@@ -65,7 +65,7 @@ def test_everything_works_without_scripts(another: Callable[..., Page], sign_in:
     customer = product.post_suspicious()
     page = another(java_script_enabled=False)
     sign_in(page, "analyst")
-    page.locator("tr.alert-row", has_text=customer).locator("a.row-link").click()
+    alert_row(page, customer).locator("a.row-link").click()
     page.get_by_role("button", name="Claim").click()
     expect(page.get_by_role("button", name="Release")).to_be_visible()
     page.get_by_label("A note for colleagues").fill("asked the shop")
@@ -103,7 +103,7 @@ def test_sign_in_errors_are_readable(page: Page, product: Product, complaints: C
 
 def test_a_forged_form_is_refused_in_words(page: Page, sign_in: SignIn, suspicious: str) -> None:
     sign_in(page, "analyst")
-    page.locator("tr.alert-row", has_text=suspicious).locator("a.row-link").click()
+    alert_row(page, suspicious).locator("a.row-link").click()
     page.evaluate("document.body.setAttribute('hx-headers:inherited', JSON.stringify({'x-csrftoken': 'forged'}))")
     page.get_by_role("button", name="Claim").click()
     expect(page.locator("#alert-region")).to_contain_text("This form is out of date. Reload the page and try again.")
@@ -114,7 +114,7 @@ def test_a_forged_form_is_refused_in_words(page: Page, sign_in: SignIn, suspicio
 def test_another_sites_form_is_refused(page: Page, sign_in: SignIn, suspicious: str, product: Product) -> None:
     """`localhost` and `127.0.0.1` are two sites to a browser, and SameSite keeps the cookie away."""
     sign_in(page, "analyst")
-    path = page.locator("tr.alert-row", has_text=suspicious).locator("a.row-link").get_attribute("href")
+    path = alert_row(page, suspicious).locator("a.row-link").get_attribute("href")
     elsewhere = product.url.replace("127.0.0.1", "localhost")
     form = f'<form method="post" action="{product.url}{path}/claim"><button>Win</button></form>'
     page.route(f"{elsewhere}/forged", lambda route: route.fulfill(body=form, content_type="text/html"))
@@ -138,7 +138,7 @@ def test_the_list_does_not_move_under_the_hand(
     expect(page.locator("#new-button")).to_be_visible()
     expect(page.locator("#new-words")).to_have_text("1 new")
     expect(held).to_be_focused()
-    expect(page.locator("tr.alert-row", has_text=customer)).to_have_count(0)
+    expect(alert_row(page, customer)).to_have_count(0)
     page.locator("#new-button").click()
     expect(page.locator("#queue-rows tr").first).to_contain_text(customer)
     expect(page.locator("#new-button")).to_be_hidden()
@@ -149,10 +149,10 @@ def test_a_colleagues_claim_shows_without_a_reload(
 ) -> None:
     customer = product.post_suspicious()
     sign_in(page, "analyst")
-    row = page.locator("tr.alert-row", has_text=customer)
+    row = alert_row(page, customer)
     row.locator("a.row-link").focus()
     colleague = sign_in(another(), "lead")
-    colleague.locator("tr.alert-row", has_text=customer).locator("a.row-link").click()
+    alert_row(colleague, customer).locator("a.row-link").click()
     colleague.get_by_role("button", name="Claim").click()
     expect(row).to_contain_text("Lead")
     expect(row).to_contain_text("Claimed")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Complaints, Product, SignIn, until
+from tests.e2e.conftest import Complaints, Product, SignIn, alert_row, until
 
 TRAINING_MS = 150_000
 
@@ -18,7 +18,7 @@ def test_from_a_payment_to_the_next_models_decision(
     page.evaluate("window.sameDocument = true")
 
     customer = product.post_suspicious()
-    row = page.locator("tr.alert-row", has_text=customer)
+    row = alert_row(page, customer)
     expect(row).to_be_visible()
     assert page.evaluate("window.sameDocument"), "the row came with a reload"
     expect(page.locator("#queue-rows tr").first).to_contain_text(customer)
