@@ -122,6 +122,7 @@ class Driver:
     async def settle(self) -> None:
         """Wait for the missing decisions, as long as some still come; then send the labels that are due after the last payment."""
         if self._options.wait_decisions:
+            self._feed.moved_at = time.monotonic()  # patience begins now, however long scoring has been away
             while not self._all_decided() and self._feed.quiet_for_s() < self._options.wait_s:
                 self._progress.waiting(len(self._feed.waiting))
                 await self._poll()
