@@ -19,6 +19,7 @@ from core.base import telemetry
 from core.base.errors import RondaError, Unavailable
 from core.base.hashing import sha256, shard_of
 from core.base.ids import SourceId, TransactionId, TransactionUid
+from core.base.tasks import end
 from core.base.terms import Action, ActorType, Result
 from core.contracts.messages import Message, ScoreBatch
 from core.contracts.topology import score_queue
@@ -73,9 +74,7 @@ class Ingest:
         """Answers what has arrived; what is not published yet is the relay's."""
         await self._idle.wait()
         for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await end(task)
 
     async def accept(self, arrivals: Sequence[Arrival], key_prefix: str) -> list[Accepted]:
         """One answer per arrival, in order, once all are committed. Raises Unavailable: then nothing was accepted."""

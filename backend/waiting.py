@@ -5,6 +5,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from core.base.errors import RondaError
+from core.base.tasks import end
 from core.contracts.topology import BELL_DECIDED
 from core.infra.redis import listen
 from core.infra.resources import Resources
@@ -24,10 +25,7 @@ class DecisionWaiters:
         self._task = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     def expect(self, uid: UUID) -> asyncio.Future[Decision]:
         """Call before the transaction is accepted, so that no bell is missed; `forget` it in the end."""

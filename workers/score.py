@@ -15,6 +15,7 @@ import structlog
 from core.acts.audit import record, system
 from core.base import telemetry
 from core.base.clock import to_ms, utc_now
+from core.base.tasks import end
 from core.base.terms import FeaturesStatus
 from core.contracts.messages import Payment, ScoreBatch
 from core.contracts.topology import BELL_ALERTS, BELL_DECIDED, score_queue
@@ -45,9 +46,7 @@ async def score(context: JobContext) -> None:
     try:
         await consume(context, queues, scorer.handle, most=MESSAGES_AT_ONCE)
     finally:
-        follower.cancel()
-        with suppress(asyncio.CancelledError):
-            await follower
+        await end(follower)
         await scorer.close()
 
 
@@ -67,10 +66,7 @@ class _ScoringDesk:
         await self.lineup.refresh()
 
     async def close(self) -> None:
-        if self._rebuild:
-            self._rebuild.cancel()
-            with suppress(asyncio.CancelledError, FeaturesUnavailable):
-                await self._rebuild
+        await end(self._rebuild)
 
     async def handle(self, deliveries: list[Delivery]) -> None:
         readable = await read(deliveries, ScoreBatch)

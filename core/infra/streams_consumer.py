@@ -11,6 +11,7 @@ from uuid import uuid4
 from redis.exceptions import RedisError, ResponseError
 
 from core.base.errors import PublishFailed
+from core.base.tasks import end
 from core.contracts.topology import DEAD
 from core.infra.backoff import Outage
 from core.infra.bus import Delivery
@@ -123,7 +124,11 @@ class StreamsConsumer:
             )
             for number, entry, fields, times in found
         ]
-        return deliveries, {stream_of(self._queues[number - 1]): newest for number, newest in held}
+        news = {stream_of(self._queues[number - 1]): newest for number, newest in held}
+        # The next take begins with another queue, or a full first one would starve the rest.
+        self._queues = (*self._queues[1:], *self._queues[:1])
+        self._settings = [*self._settings[3:], *self._settings[:3]]
+        return deliveries, news
 
     def _stream_and_lease_keys(self) -> list[str]:
         return [key for queue in self._queues for key in (stream_of(queue), lease_of(queue))]
@@ -200,11 +205,8 @@ class StreamsConsumer:
         if self._closed:
             return
         self._closed = True
-        for task in (self._beating, self._flushing):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        await end(self._beating)
+        await end(self._flushing)
         with suppress(RedisError, OSError):
             await self._send_acks()
             for name in (*self._former_names, self._name):

@@ -191,6 +191,18 @@ async def test_one_consumer_takes_from_several_queues(bus: Bus, queue: str, orde
         assert {(delivery.queue, delivery.message_id) for delivery in found} == {(queue, "id-1"), (ordered, "id-2")}
 
 
+async def test_a_full_queue_does_not_starve_another(bus: Bus, queue: str, ordered: str) -> None:
+    await bus.publish(outgoing(queue, *range(40)))
+    await bus.publish(outgoing(ordered, *range(40)))
+    seen: list[str] = []
+    async with consuming(bus, queue, ordered, prefetch=10) as consumer:
+        while len(seen) < 32:
+            for delivery in await collect(consumer, 8, most=8):
+                seen.append(delivery.queue)
+                await delivery.ack()
+    assert set(seen) == {queue, ordered}
+
+
 async def test_unacked_comes_back_when_the_consumer_closes(bus: Bus, queue: str) -> None:
     await bus.publish(outgoing(queue, 1, 2))
     async with consuming(bus, queue) as first:
