@@ -35,8 +35,6 @@ NOT_IN_A_COMMIT = tuple(
         ("python", "hosted.org"),
         ("registry.", "npmjs.org"),
         ("deb.", "debian.org"),
-        ("/work", "/main"),
-        ("/work", "/shared"),
     )
 )
 
