@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from backend import synthetic
 from backend.demo import load_history
+from backend.first_run import PER_DAY
 from core.acts import people, registry
 from core.acts.audit import Actor, system
 from core.base.ids import ModelId, new_uuid
@@ -54,12 +55,12 @@ async def decision_of(api: Api, ident: str, within_s: float = 60) -> dict[str, A
 
 @pytest.fixture
 async def history(resources: Resources) -> None:
-    """Sixty synthetic days, once for the module."""
+    """The demo's synthetic history, once for the module."""
     async with resources.postgres.unit_of_work() as work:
         if await flow.count_transactions(work) > 1000:
             return
         await people.add_source(work, "demo", "Synthetic", system("test"))
-    past = synthetic.history(days=60, per_day=250, until=datetime.now(UTC) - timedelta(hours=1), seed=3)
+    past = synthetic.history(days=90, per_day=PER_DAY, until=datetime.now(UTC) - timedelta(hours=1))
     await load_history(resources, past, lambda _fraction, _words: None)
 
 
