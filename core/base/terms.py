@@ -38,6 +38,13 @@ class EntityKind(StrEnum):
     IP = "ip"
 
 
+class Language(StrEnum):
+    """Languages the product speaks."""
+
+    EN = "en"
+    PT_BR = "pt-BR"
+
+
 class AlertStatus(StrEnum):
     OPEN = "open"
     CLAIMED = "claimed"
@@ -54,7 +61,8 @@ class FeaturesStatus(StrEnum):
 class ModelStage(StrEnum):
     """A registered model's place in its life."""
 
-    CHALLENGER = "challenger"
+    CANDIDATE = "candidate"
+    SHADOW = "shadow"
     CHAMPION = "champion"
     RETIRED = "retired"
     REFUSED = "refused"
@@ -109,7 +117,11 @@ class Action(StrEnum):
     LABEL_RECORD = "label.record"
     MODEL_TRAIN_REQUEST = "model.train_request"
     MODEL_REGISTER = "model.register"
+    MODEL_SHADOW_START = "model.shadow_start"
+    MODEL_SHADOW_STOP = "model.shadow_stop"
     MODEL_PROMOTE = "model.promote"
+    MODEL_ROLLBACK = "model.rollback"
+    MODEL_REFUSE = "model.refuse"
     MODEL_LOAD = "model.load"
     POLICY_PUBLISH = "policy.publish"
     SIGN_IN = "session.sign_in"
