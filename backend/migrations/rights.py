@@ -6,6 +6,15 @@ AUDIT_COLUMNS = "event_id, actor_type, actor_id, action, subject_type, subject_i
 """Only these may be set: `id`, `xid`, `at` and `seal` cannot be forged by the application."""
 
 APPEND_ONLY = ("audit_event", "decision", "label", "note", "policy", "transaction")
+"""Tables of the first revision."""
+
+
+def _trigger(table: str) -> str:
+    return (
+        f'CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON "{table}" '
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
+
 
 STATEMENTS: tuple[str, ...] = (
     f"""DO $$ BEGIN
@@ -21,9 +30,10 @@ STATEMENTS: tuple[str, ...] = (
     """CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
     END $$""",
-    *(
-        f'CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON "{table}" '
-        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-        for table in APPEND_ONLY
-    ),
+    *(_trigger(table) for table in APPEND_ONLY),
 )
+
+
+def append_only(table: str) -> tuple[str, ...]:
+    """For a table that a later revision makes: the application reads and adds, and nobody changes."""
+    return (f'GRANT SELECT, INSERT ON "{table}" TO {APP_ROLE}', _trigger(table))

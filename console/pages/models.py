@@ -20,6 +20,7 @@ LISTED = 30
 RUNS = 12
 COMPARED = 4
 """Columns of the figures: the champion and the newest others."""
+CHALLENGERS = {ModelStage.CANDIDATE.value, ModelStage.SHADOW.value}
 
 
 async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -> dict[str, Any]:
@@ -33,14 +34,14 @@ async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -
     if champion and champion.id not in {model.id for model in models}:
         models = [champion, *models]
     others = [model for model in models if model.stage != ModelStage.CHAMPION.value]
-    challengers = [model for model in others if model.stage == ModelStage.CHALLENGER.value]
+    challengers = [model for model in others if model.stage in CHALLENGERS]
     compared = [*([champion] if champion else []), *challengers[: COMPARED - 1]]
     drawn = compared[:2]
     cards = {model.id: views.model_card(model, in_force, names, now) for model in models}
     return {
         "champion": cards[champion.id] if champion else None,
         "challengers": [cards[model.id] for model in challengers],
-        "retired": [cards[model.id] for model in others if model.stage != ModelStage.CHALLENGER.value],
+        "retired": [cards[model.id] for model in others if model.stage not in CHALLENGERS],
         "compared": [cards[model.id] for model in compared],
         "figures": views.figure_rows(compared),
         "curves": views.curves(drawn) if drawn else None,

@@ -26,7 +26,8 @@ LABEL_SOURCES: Final = {
 STATUSES: Final = {AlertStatus.OPEN: "Open", AlertStatus.CLAIMED: "Claimed", AlertStatus.CLOSED: "Closed"}
 STAGES: Final = {
     ModelStage.CHAMPION: "Champion",
-    ModelStage.CHALLENGER: "Challenger",
+    ModelStage.CANDIDATE: "Candidate",
+    ModelStage.SHADOW: "Shadow",
     ModelStage.RETIRED: "Retired",
     ModelStage.REFUSED: "Refused",
 }

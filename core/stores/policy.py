@@ -1,6 +1,7 @@
-"""SQL of policies, registered models and training runs."""
+"""SQL of policies, registered models, shadow scores and training runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, cast
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,7 +10,8 @@ from sqlmodel import col, select
 from core.base.ids import ModelId
 from core.base.terms import ModelStage, RunStatus
 from core.infra.postgres import UnitOfWork
-from core.tables.policy import Policy, RegisteredModel, TrainingRun
+from core.stores.recordset import insert_rows
+from core.tables.policy import Policy, RegisteredModel, ShadowScore, TrainingRun
 
 
 async def current_policy(work: UnitOfWork) -> Policy | None:
@@ -20,6 +22,52 @@ async def current_policy(work: UnitOfWork) -> Policy | None:
 async def champion(work: UnitOfWork) -> RegisteredModel | None:
     query = select(RegisteredModel).where(RegisteredModel.stage == ModelStage.CHAMPION.value)
     return (await work.session.exec(query)).one_or_none()
+
+
+async def shadows(work: UnitOfWork) -> Sequence[RegisteredModel]:
+    """Those that shadow, the longest first."""
+    query = select(RegisteredModel).where(RegisteredModel.stage == ModelStage.SHADOW.value)
+    return (await work.session.exec(query.order_by(col(RegisteredModel.shadow_since)))).all()
+
+
+async def insert_shadow_scores(work: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> None:
+    """`rows` name the columns of ShadowScore. What is scored already stays as it is."""
+    await insert_rows(work, ShadowScore, rows, tail="ON CONFLICT (model_id, transaction_uid) DO NOTHING")
+
+
+class Agreement(TypedDict):
+    """How a shadow's answers stand to the decisions that were made on the same payments.
+
+    more_alerts, fewer_alerts: payments that only the shadow, or only the decision, would have had looked at.
+    mean_absolute_difference: of the two calibrated scores. correlation: theirs; None with less than two different scores.
+    """
+
+    payments: int
+    same_outcome: int
+    more_alerts: int
+    fewer_alerts: int
+    mean_absolute_difference: float | None
+    correlation: float | None
+
+
+async def shadow_agreement(work: UnitOfWork, model_id: ModelId, newest: int = 100_000) -> Agreement:
+    """Over the `newest` payments it scored, where the decision had a score too. A control sample was decided as approved."""
+    query = text(
+        """
+        SELECT count(*) AS payments,
+               count(*) FILTER (WHERE s.outcome = d.outcome) AS same_outcome,
+               count(*) FILTER (WHERE s.outcome <> 'approve' AND d.outcome = 'approve') AS more_alerts,
+               count(*) FILTER (WHERE s.outcome = 'approve' AND d.outcome <> 'approve') AS fewer_alerts,
+               avg(abs(s.score - d.score)) AS mean_absolute_difference,
+               corr(s.score, d.score) AS correlation
+        FROM (SELECT transaction_uid, score, outcome FROM shadow_score
+              WHERE model_id = :model ORDER BY transaction_uid DESC LIMIT :newest) AS s
+        JOIN decision AS d ON d.transaction_uid = s.transaction_uid AND d.version = 1
+        WHERE d.score IS NOT NULL
+        """
+    )
+    row = (await work.run(query, {"model": model_id, "newest": newest})).mappings().one()
+    return cast(Agreement, dict(row))
 
 
 async def model(work: UnitOfWork, model_id: ModelId) -> RegisteredModel | None:

@@ -21,7 +21,9 @@ class Alert(SQLModel, table=True):
     transaction_uid: UUID = Field(foreign_key="transaction.uid")
     status: str = "open"
     outcome: str
-    """The decision that opened it: review or decline."""
+    """Of the decision that opened it: review or decline, or approve for a control sample."""
+    control_probability: float | None = Field(default=None, sa_type=Float)
+    """Chance with which this approved payment came into the control sample; None = an alert on its own merit."""
     score: float | None = Field(default=None, sa_type=Float)
     expected_loss_minor: int = Field(sa_type=BigInteger)
     """score x amount, in the transaction's minor units."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Float, Index, LargeBinary, SmallInteger, UniqueConstraint, text
+from sqlalchemy import REAL, BigInteger, DateTime, Float, Index, LargeBinary, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -81,6 +81,8 @@ class Decision(SQLModel, table=True):
     """Calibrated probability of fraud in [0, 1]; None when no model scored."""
     margin: float | None = Field(default=None, sa_type=Float)
     """The model's raw log-odds before calibration: base_margin + the sum of contributions."""
+    anomaly: float | None = Field(default=None, sa_type=REAL)
+    """How unusual the payment is, whatever its score: the share of training payments that were less unusual, 0 to 1."""
     base_margin: float | None = Field(default=None, sa_type=Float)
     reasons: list[dict[str, Any]] = json_column("[]")
     """Most telling first: {code, text, contribution, features: [{name, value, usual}]}; empty where nobody will look."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Float, Index, text
+from sqlalchemy import DateTime, Float, Index, PrimaryKeyConstraint, text
 from sqlmodel import Field, SQLModel
 
 from core.tables.columns import json_column
@@ -43,6 +43,13 @@ class RegisteredModel(SQLModel, table=True):
     """Actor (`user:<id>` or `system:<process>`) that asked for the training: four eyes compares with it."""
     promoted_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     promoted_by: str | None = None
+    replaced: str | None = Field(default=None, foreign_key="model.id")
+    """The champion before this one, to which a rollback returns; emptied by that rollback."""
+    shadow_since: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    refusals: list[str] = json_column("[]")
+    """Why it is refused, in words: failed gates, or a person's reason."""
+    signed_by: str | None = None
+    """Fingerprint of the key its artifact was signed with; None = registered before artifacts were signed."""
 
 
 class TrainingRun(SQLModel, table=True):
@@ -61,3 +68,23 @@ class TrainingRun(SQLModel, table=True):
     step: str = ""
     """What it does now, in words; on failure, why."""
     model_id: str | None = Field(default=None, foreign_key="model.id")
+    lease_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """The worker that trains renews it; a run whose lease ran out may be taken up by another worker."""
+    cancel_asked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    cancel_asked_by: str | None = None
+    """Actor who wants the training stopped; the worker looks between two steps."""
+
+
+class ShadowScore(SQLModel, table=True):
+    """What a shadow model would have answered for a payment. Nobody acts on it. Append-only."""
+
+    __tablename__ = "shadow_score"
+    # Transaction uids grow with time, so the key also serves "the newest of this model".
+    __table_args__ = (PrimaryKeyConstraint("model_id", "transaction_uid"),)
+    model_id: str = Field(foreign_key="model.id")
+    transaction_uid: UUID = Field(foreign_key="transaction.uid")
+    score: float = Field(sa_type=Float)
+    """Calibrated probability of fraud, as Decision.score."""
+    outcome: str
+    """With this model's thresholds, or the policy's, and the rules that hit."""
+    scored_at: datetime = Field(sa_type=DateTime(timezone=True))

@@ -52,6 +52,10 @@ class Thresholds(msgspec.Struct, frozen=True):
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """golden, golden_margins: payments and the margins scikit-learn gave them at training.
     usual: (features,) median of each feature over legitimate training payments, NaN = not known.
+
+    anomaly: trees whose sum grows with strangeness (for an isolation forest, minus the mean path length), over float32 features as
+    scikit-learn compares them. anomaly_quantiles: (q,) that sum at evenly spaced quantiles 0 to 1 of training payments, ascending.
+    golden_anomaly: the sums scikit-learn gave the golden payments. All three or none.
     """
 
     format: str
@@ -64,6 +68,9 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     golden_margins: PackedArray
     usual: PackedArray
     lineage: dict[str, Any]
+    anomaly: PackedEnsemble | None = None
+    anomaly_quantiles: PackedArray | None = None
+    golden_anomaly: PackedArray | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(Artifact)

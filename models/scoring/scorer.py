@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 import treelite
 from treelite.model_builder import Metadata, ModelBuilder, PostProcessorFunc, TreeAnnotation
 
@@ -35,6 +36,7 @@ class Scorer:
         self.usual: FloatArray = unpack(artifact.usual)
         self.lineage: dict[str, Any] = artifact.lineage
         self._model = compile_ensemble(ensemble, len(NAMES))
+        self._strangeness = Strangeness.of(artifact)
 
     @classmethod
     def load(cls, data: bytes) -> Self:
@@ -50,20 +52,64 @@ class Scorer:
         ):
             raise ModelRefused("the model file has no golden payments to be verified with")
         scorer = cls(artifact, ensemble)
-        worst = float(np.abs(scorer.score(golden).margin - expected).max())
-        if not worst <= GOLDEN_TOLERANCE:
-            raise ModelRefused(
-                f"the model's golden payments differ by {worst:.3g} from what its training gave", difference=worst
-            )
+        _same(scorer.score(golden).margin, expected, "golden payments")
+        if scorer._strangeness and artifact.golden_anomaly:
+            _same(scorer._strangeness.sums(golden), unpack(artifact.golden_anomaly), "golden anomalies")
         return scorer
 
     def score(self, matrix: FloatMatrix) -> Scores:
         """matrix: (n, len(NAMES)), NaN = not known."""
         if len(matrix) == 0:
             return Scores(np.empty(0), np.empty(0))
-        data = np.ascontiguousarray(matrix, dtype=np.float64)
-        margin = treelite.gtil.predict(self._model, data, nthread=1, pred_margin=True).reshape(len(matrix))
+        margin = _sums(self._model, matrix)
         return Scores(margin, calibrated(self.calibration, margin))
+
+    def anomaly(self, matrix: FloatMatrix) -> FloatArray | None:
+        """(n,) share of training payments that were less unusual, 0 to 1; None for a model without anomaly trees."""
+        return self._strangeness.quantile(matrix) if self._strangeness else None
+
+
+@dataclass(frozen=True)
+class Strangeness:
+    """The anomaly trees, compiled, and how their sums lay over the training payments."""
+
+    model: treelite.Model
+    quantiles: FloatArray
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Self | None:
+        """Raises ModelRefused when only a part of it is there or it does not fit together."""
+        parts = (artifact.anomaly, artifact.anomaly_quantiles, artifact.golden_anomaly)
+        if artifact.anomaly is None or artifact.anomaly_quantiles is None or artifact.golden_anomaly is None:
+            if any(part is not None for part in parts):
+                raise ModelRefused("the model's anomaly trees lack their quantiles or their golden sums")
+            return None
+        ensemble, quantiles = unpack_ensemble(artifact.anomaly), unpack(artifact.anomaly_quantiles)
+        ensemble.check(len(NAMES))
+        if quantiles.ndim != 1 or len(quantiles) < 2 or not bool((np.diff(quantiles) >= 0).all()):
+            raise ModelRefused("the quantiles of the model's anomaly trees are not in order")
+        return cls(compile_ensemble(ensemble, len(NAMES)), quantiles)
+
+    def sums(self, matrix: FloatMatrix) -> FloatArray:
+        """(n,). scikit-learn's forests compare features in single precision; so do we, to land in the same leaves."""
+        return _sums(self.model, np.asarray(matrix, dtype=np.float32))
+
+    def quantile(self, matrix: FloatMatrix) -> FloatArray:
+        if len(matrix) == 0:
+            return np.empty(0)
+        return np.interp(self.sums(matrix), self.quantiles, np.linspace(0.0, 1.0, len(self.quantiles)))
+
+
+def _sums(model: treelite.Model, matrix: npt.NDArray[np.floating[Any]]) -> FloatArray:
+    data = np.ascontiguousarray(matrix, dtype=np.float64)
+    sums: FloatArray = treelite.gtil.predict(model, data, nthread=1, pred_margin=True).reshape(len(matrix))
+    return sums
+
+
+def _same(found: FloatArray, expected: FloatArray, what: str) -> None:
+    worst = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("nan")
+    if not worst <= GOLDEN_TOLERANCE:
+        raise ModelRefused(f"the model's {what} differ by {worst:.3g} from what its training gave", difference=worst)
 
 
 def calibrated(calibration: Calibration, margin: FloatArray) -> FloatArray:

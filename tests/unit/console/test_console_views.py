@@ -274,7 +274,7 @@ def a_model(stage: ModelStage, **metrics: Any) -> RegisteredModel:
 def test_a_challenger_is_compared_on_its_own_window_only() -> None:
     champion = a_model(ModelStage.CHAMPION, average_precision=0.9)
     challenger = a_model(
-        ModelStage.CHALLENGER, average_precision=0.6, champion={"average_precision": 0.5, "brier": 0.001}
+        ModelStage.CANDIDATE, average_precision=0.6, champion={"average_precision": 0.5, "brier": 0.001}
     )
     rows = {row.title: row.cells for row in figure_rows([champion, challenger])}
     assert [cell.better for cell in rows["Average precision"]] == ["", "better than 0.500"]
@@ -282,7 +282,7 @@ def test_a_challenger_is_compared_on_its_own_window_only() -> None:
 
 
 def test_a_difference_nobody_can_see_is_not_called_better() -> None:
-    challenger = a_model(ModelStage.CHALLENGER, roc_auc=0.96701, champion={"roc_auc": 0.96699})
+    challenger = a_model(ModelStage.CANDIDATE, roc_auc=0.96701, champion={"roc_auc": 0.96699})
     [cell] = {row.title: row.cells for row in figure_rows([challenger])}["ROC AUC"]
     assert cell.better == ""
 
