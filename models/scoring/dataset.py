@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ from core.base.errors import Kind, RondaError
 from core.base.terms import EntityKind
 from models.features.catalogue import NAMES
 from models.features.offline import History
-from models.features.vector import FloatMatrix, IntArray
+from models.features.vector import FloatArray, FloatMatrix, IntArray
 
 FRAUD: Final = 1
 LEGITIMATE: Final = 0
@@ -38,12 +38,21 @@ class LabelledHistory(Protocol):
 
 
 @dataclass(frozen=True)
+class Segment:
+    """Parts of the payments by one attribute. code: (n,) place in `names`, -1 = none."""
+
+    names: tuple[str, ...]
+    code: IntArray
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Payments as rows, any order.
 
     matrix: (n, len(NAMES)) as scored, NaN = not known. label: (n,) FRAUD, LEGITIMATE or UNLABELLED.
     reported_at_ms: (n,) when the label became known; any number where UNLABELLED.
     card, customer: (n,) numbers that tell them apart, card -1 = none.
+    weight: (n,) how many payments each stands for; ones when not given. segments: parts to judge one by one, by attribute.
     """
 
     matrix: FloatMatrix
@@ -53,12 +62,16 @@ class Dataset:
     amount_minor: IntArray
     card: IntArray
     customer: IntArray
+    weight: FloatArray = field(default_factory=lambda: np.empty(0))
+    segments: Mapping[str, Segment] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = len(self.matrix)
+        if len(self.weight) == 0:
+            object.__setattr__(self, "weight", np.ones(rows))
         if self.matrix.shape != (rows, len(NAMES)):
             raise ValueError(f"expected {len(NAMES)} features, got a matrix of shape {self.matrix.shape}")
-        for name in ("label", "occurred_at_ms", "reported_at_ms", "amount_minor", "card", "customer"):
+        for name in ("label", "occurred_at_ms", "reported_at_ms", "amount_minor", "card", "customer", "weight"):
             if getattr(self, name).shape != (rows,):
                 raise ValueError(f"{name} must hold {rows} values")
 
@@ -88,6 +101,8 @@ class Dataset:
             self.amount_minor[which],
             self.card[which],
             self.customer[which],
+            self.weight[which],
+            {by: replace(segment, code=segment.code[which]) for by, segment in self.segments.items()},
         )
 
     @property

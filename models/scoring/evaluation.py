@@ -1,10 +1,9 @@
-"""How good a model is on payments it has not seen, and whether it may take the champion's place."""
+"""Measures of scores against the truth. `weight`: a payment's own, for payments that stand for others that were not looked at."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from core.base.errors import Kind, RondaError
 from models.features.catalogue import DAY_S
@@ -22,17 +21,6 @@ class SingleClassError(RondaError):
     kind, code = Kind.CONFLICT, "single_class"
 
 
-@dataclass(frozen=True)
-class GateLimits:
-    """least_frauds: in the test slice. calibration: least and most mean score / fraud rate. least_lift: average precision / fraud rate."""
-
-    least_frauds: int = 20
-    calibration: tuple[float, float] = (0.67, 1.5)
-    least_lift: float = 3.0
-    resamples: int = 100
-    confidence: float = 0.95
-
-
 def require_two_classes(is_fraud: BoolArray) -> None:
     if not is_fraud.any() or is_fraud.all():
         raise SingleClassError(
@@ -42,22 +30,38 @@ def require_two_classes(is_fraud: BoolArray) -> None:
 
 def scalars(rows: Dataset, probability: FloatArray, thresholds: Thresholds) -> dict[str, Any]:
     """The figures a person compares two models by."""
-    is_fraud = rows.is_fraud
+    is_fraud, weight = rows.is_fraud, rows.weight
     require_two_classes(is_fraud)
-    review = probability >= thresholds.review
+    flagged = probability >= thresholds.review
+    caught = float(weight[flagged & is_fraud].sum())
     days = max((int(rows.occurred_at_ms.max()) - int(rows.occurred_at_ms.min())) / _MS_PER_DAY, 1.0)
     return {
-        "average_precision": float(average_precision_score(is_fraud, probability)),
-        "roc_auc": float(roc_auc_score(is_fraud, probability)),
+        "average_precision": float(average_precision_score(is_fraud, probability, sample_weight=weight)),
+        "roc_auc": float(roc_auc_score(is_fraud, probability, sample_weight=weight)),
         "card_precision_100": card_precision(rows.occurred_at_ms, rows.holder, probability, is_fraud, CARDS_A_DAY),
-        "brier": float(brier_score_loss(is_fraud, probability)),
-        "calibration_ratio": float(probability.mean() / is_fraud.mean()),
+        **calibration(is_fraud, probability, weight),
+        "ece": expected_calibration_error(is_fraud, probability),
         "payments": len(rows),
         "frauds": int(is_fraud.sum()),
-        "recall_at_review": float(is_fraud[review].sum() / is_fraud.sum()),
-        "precision_at_review": float(is_fraud[review].mean()) if review.any() else 0.0,
-        "alerts_per_day": float(review.sum() / days),
+        "recall_at_review": caught / float(weight[is_fraud].sum()),
+        "precision_at_review": caught / float(weight[flagged].sum()) if flagged.any() else 0.0,
+        "alerts_per_day": float(flagged.sum() / days),
     }
+
+
+def calibration(is_fraud: BoolArray, probability: FloatArray, weight: FloatArray) -> dict[str, float]:
+    """brier: mean squared error. calibration_ratio: frauds expected for each fraud that came. There must be a fraud."""
+    total = weight.sum()
+    return {
+        "brier": float((weight * (probability - is_fraud) ** 2).sum() / total),
+        "calibration_ratio": float((weight * probability).sum() / weight[is_fraud].sum()),
+    }
+
+
+def expected_calibration_error(is_fraud: BoolArray, probability: FloatArray) -> float:
+    """Mean distance between score and fraud rate over the bins of `reliability`, weighted by their payments."""
+    bins = reliability(is_fraud, probability)
+    return sum(abs(mean - rate) * count for mean, rate, count in bins) / len(probability)
 
 
 def card_precision(time_ms: IntArray, card: IntArray, score: FloatArray, is_fraud: BoolArray, most: int) -> float:
@@ -113,46 +117,3 @@ def reliability(is_fraud: BoolArray, probability: FloatArray, bins: int = 10) ->
     edges = np.searchsorted(expected, np.linspace(0, expected[-1], bins + 1)[1:-1], side="right")
     parts = [part for part in np.split(order, edges) if len(part)]
     return [[float(probability[part].mean()), float(is_fraud[part].mean()), len(part)] for part in parts]
-
-
-def gain_interval(
-    is_fraud: BoolArray, challenger: FloatArray, champion: FloatArray, limits: GateLimits, seed: int
-) -> tuple[float, float]:
-    """Interval of (challenger's - champion's) average precision: both judged on the same resampled payments."""
-    random = np.random.default_rng(seed)
-    gains = []
-    for _ in range(limits.resamples):
-        weight = random.poisson(1.0, len(is_fraud)).astype(np.float64)
-        if not weight[is_fraud].any() or not weight[~is_fraud].any():
-            continue
-        ours, theirs = (
-            average_precision_score(is_fraud, score, sample_weight=weight) for score in (challenger, champion)
-        )
-        gains.append(ours - theirs)
-    tail = (1 - limits.confidence) / 2
-    low, high = np.quantile(gains, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def gates(
-    ours: dict[str, Any], champion: dict[str, Any] | None, gain: tuple[float, float] | None, limits: GateLimits
-) -> list[dict[str, Any]]:
-    """What has to hold before a person may promote: {name, passed, detail}."""
-    rate = ours["frauds"] / ours["payments"]
-    lift = ours["average_precision"] / rate
-    low, high = limits.calibration
-    answers = [
-        ("enough_evidence", ours["frauds"] >= limits.least_frauds,
-         f"{ours['frauds']} frauds in the test slice, at least {limits.least_frauds} needed"),
-        ("ranks_fraud_first", lift >= limits.least_lift,
-         f"average precision {ours['average_precision']:.3f} is {lift:.1f} times the fraud rate, at least {limits.least_lift:g} needed"),
-        ("calibrated", low <= ours["calibration_ratio"] <= high,
-         f"expects {ours['calibration_ratio']:.2f} times the frauds that came, allowed {low:g} to {high:g}"),
-    ]  # fmt: skip
-    if champion is not None and gain is not None:
-        answers.append(
-            ("not_worse_than_champion", gain[1] >= 0,
-             f"average precision {ours['average_precision']:.3f} against the champion's {champion['average_precision']:.3f} on the same "
-             f"payments; difference between {gain[0]:+.3f} and {gain[1]:+.3f}")
-        )  # fmt: skip
-    return [{"name": name, "passed": bool(passed), "detail": detail} for name, passed, detail in answers]

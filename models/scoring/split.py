@@ -6,7 +6,7 @@
 payments only what was known at the start of the calibration slice is used, as if the training had happened then.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,10 +98,7 @@ def _settled(dataset: Dataset, start: int, end: int, known_at: int, presume_legi
         keep |= ~labelled
     settled = rows.rows(keep)
     label = np.where(settled.label == FRAUD, FRAUD, LEGITIMATE)
-    return Dataset(
-        settled.matrix, label, settled.occurred_at_ms, settled.reported_at_ms, settled.amount_minor,
-        settled.card, settled.customer,
-    )  # fmt: skip
+    return replace(settled, label=label)
 
 
 def _require(rows: Dataset, name: str, least: int) -> None:

@@ -17,7 +17,7 @@ from models.scoring import evaluation
 from models.scoring.artifact import FORMAT, Artifact, Calibration, Thresholds, encode, pack, pack_ensemble
 from models.scoring.dataset import BoolArray, Dataset, TrainingImpossible
 from models.scoring.ensemble import Ensemble, from_histogram_boosting
-from models.scoring.explainer import Explainer
+from models.scoring.report import ReportOptions, build_report
 from models.scoring.scorer import Scorer, calibrated
 from models.scoring.split import Split, SplitOptions, split
 
@@ -26,7 +26,6 @@ Report = Callable[[float, str], None]
 NEVER: Final = 1.0
 _STEPS: Final = 6
 _GOLDEN_ROWS: Final = 64
-_EXPLAINED_ROWS: Final = 300
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class TrainingOptions:
 
     split: SplitOptions = field(default_factory=SplitOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
-    gates: evaluation.GateLimits = field(default_factory=evaluation.GateLimits)
+    report: ReportOptions = field(default_factory=ReportOptions)
     review_share: float = 0.01
     always_review: float = 0.25
     alerts_per_day: float | None = None
@@ -92,9 +91,7 @@ def _train(dataset: Dataset, options: TrainingOptions, report: Report) -> Traine
     artifact = _pack(grown, parts, calibration, thresholds, lineage)
     scorer = Scorer.load(artifact)
     report(0.8, "judging on the test slice")
-    metrics = _judge(scorer, parts.test, options)
-    report(0.9, "explaining")
-    metrics["top_features"] = _top_features(scorer, parts.test, options.seed)
+    metrics = build_report(scorer, parts.test, champion=options.champion, weeks=[], options=options.report)
     report(1.0, "done")
     return Trained(artifact, metrics, lineage)
 
@@ -217,34 +214,6 @@ def usual_values(rows: Dataset) -> FloatArray:
     usual = np.full(legitimate.shape[1], np.nan)
     usual[known] = np.nanmedian(legitimate[:, known], axis=0)
     return usual
-
-
-def _judge(scorer: Scorer, test: Dataset, options: TrainingOptions) -> dict[str, Any]:
-    probability = scorer.score(test.matrix).probability
-    ours = evaluation.scalars(test, probability, scorer.thresholds)
-    champion, theirs, gain = options.champion, None, None
-    if champion is not None:
-        other = champion.score(test.matrix).probability
-        theirs = evaluation.scalars(test, other, champion.thresholds)
-        gain = evaluation.gain_interval(test.is_fraud, probability, other, options.gates, options.seed)
-    return {
-        **ours,
-        "thresholds": {"review": scorer.thresholds.review, "decline": scorer.thresholds.decline},
-        "precision_recall": evaluation.precision_recall_points(test.is_fraud, probability),
-        "reliability": evaluation.reliability(test.is_fraud, probability),
-        "champion": theirs,
-        "gates": evaluation.gates(ours, theirs, gain, options.gates),
-    }
-
-
-def _top_features(scorer: Scorer, test: Dataset, seed: int) -> list[list[Any]]:
-    """[name, mean absolute contribution] of the ten strongest, over frauds and legitimate payments in equal parts."""
-    random = np.random.default_rng(seed)
-    rows = [
-        random.permutation(np.flatnonzero(test.is_fraud == fraud))[: _EXPLAINED_ROWS // 2] for fraud in (True, False)
-    ]
-    strength = np.abs(Explainer(scorer).explain(test.matrix[np.concatenate(rows)]).contributions).mean(axis=0)
-    return [[NAMES[column], float(strength[column])] for column in np.argsort(-strength)[:10]]
 
 
 def _lineage(dataset: Dataset, parts: Split, options: TrainingOptions) -> dict[str, Any]:

@@ -35,7 +35,10 @@ def test_batch_size_does_not_change_a_score(dataset: Dataset, scorer: Scorer) ->
 def test_training_is_deterministic(dataset: Dataset, trained: Trained) -> None:
     again = train(dataset, OPTIONS, lambda _fraction, _step: None)
     assert again.artifact == trained.artifact
-    assert again.metrics == trained.metrics
+    timed = {"latency", "gates"}
+    assert {k: v for k, v in again.metrics.items() if k not in timed} == {
+        k: v for k, v in trained.metrics.items() if k not in timed
+    }
     other = train(dataset, replace(OPTIONS, seed=8), lambda _fraction, _step: None)
     assert other.artifact != trained.artifact
 

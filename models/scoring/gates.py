@@ -1,0 +1,129 @@
+"""What has to hold before a model may be watched beside the champion, or take its place."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Report = Mapping[str, Any]
+Answer = tuple[str, bool, str]
+
+
+@dataclass(frozen=True)
+class GateLimits:
+    """least_frauds: in the test slice. least_lift: average precision / fraud rate. calibration: least and most frauds expected for each
+    fraud that came; within calibration_good a model is never refused for being calibrated worse than the champion.
+
+    leak_auc: a feature that ranks fraud so well alone knows the answer; leak_share and leak_share_auc: so does one that makes so much
+    of the score and ranks so well. one_row_ms, row_us, explain_ms: generous, because a training machine is busy.
+    """
+
+    least_frauds: int = 20
+    least_lift: float = 3.0
+    calibration: tuple[float, float] = (0.67, 1.5)
+    calibration_good: tuple[float, float] = (0.8, 1.25)
+    leak_auc: float = 0.985
+    leak_share: float = 0.75
+    leak_share_auc: float = 0.95
+    one_row_ms: float = 5.0
+    row_us: float = 600.0
+    explain_ms: float = 30.0
+
+
+def gates(report: Report, limits: GateLimits) -> list[dict[str, Any]]:
+    """[{name, passed, detail}]; a model with one that is not passed is refused. report: what `build_report` made."""
+    answers = [*_alone(report, limits), *_against_champion(report, limits)]
+    return [{"name": name, "passed": bool(passed), "detail": detail} for name, passed, detail in answers]
+
+
+def _alone(report: Report, limits: GateLimits) -> Iterator[Answer]:
+    rate = report["frauds"] / report["payments"]
+    lift = report["average_precision"] / rate
+    low, high = limits.calibration
+    yield (
+        "enough_evidence",
+        report["frauds"] >= limits.least_frauds,
+        f"{report['frauds']} frauds in the test slice, at least {limits.least_frauds} needed",
+    )
+    yield (
+        "ranks_fraud_first",
+        lift >= limits.least_lift,
+        f"average precision {report['average_precision']:.3f} is {lift:.1f} times the fraud rate, at least {limits.least_lift:g} needed",
+    )
+    yield (
+        "calibrated",
+        low <= report["calibration_ratio"] <= high,
+        f"expects {report['calibration_ratio']:.2f} times the frauds that came, allowed {low:g} to {high:g}",
+    )
+    yield _no_leak(report["leakage"], limits)
+    yield _fast(report["latency"], limits)
+
+
+def _no_leak(leakage: Report, limits: GateLimits) -> Answer:
+    suspects = [
+        f"{name} alone has ROC AUC {auc:.3f} and makes {share:.0%} of the score"
+        for name, auc, share in leakage["alone"]
+        if auc >= limits.leak_auc or (share >= limits.leak_share and auc >= limits.leak_share_auc)
+    ]
+    if leakage["labels_too_early"]:
+        suspects.append(f"{leakage['labels_too_early']} labels were reported before their payment happened")
+    if suspects:
+        return "no_leaking_feature", False, "; ".join(suspects) + ": this knows the answer before it is known"
+    name, auc, share = max(leakage["alone"], key=lambda one: one[1], default=("none", 0.5, 0.0))
+    return (
+        "no_leaking_feature",
+        True,
+        f"{leakage['features_checked']} features checked; the one that ranks best alone, {name}, has ROC AUC {auc:.3f} and makes "
+        f"{share:.0%} of the score",
+    )
+
+
+def _fast(latency: Report, limits: GateLimits) -> Answer:
+    passed = (
+        latency["one_row_ms"] <= limits.one_row_ms
+        and latency["row_us_at_256"] <= limits.row_us
+        and latency["explain_ms"] <= limits.explain_ms
+    )
+    return (
+        "fast_enough",
+        passed,
+        f"one payment takes {latency['one_row_ms']:.2f} ms, one of a batch {latency['row_us_at_256']:.0f} µs, one explanation "
+        f"{latency['explain_ms']:.1f} ms; allowed {limits.one_row_ms:g} ms, {limits.row_us:g} µs and {limits.explain_ms:g} ms",
+    )
+
+
+def _against_champion(report: Report, limits: GateLimits) -> Iterator[Answer]:
+    champion, gain = report.get("champion"), report.get("gain")
+    if not champion or not gain:
+        return
+    low, high = gain["average_precision"]
+    yield (
+        "not_worse_than_champion",
+        high >= 0,
+        f"average precision {report['average_precision']:.3f} against the champion's {champion['average_precision']:.3f} on the same "
+        f"payments; difference between {low:+.3f} and {high:+.3f}",
+    )
+    yield _calibrated_like(report, champion, gain["calibration"], limits)
+    yield _in_each_segment(report["segments"])
+
+
+def _calibrated_like(report: Report, champion: Report, gain: list[float], limits: GateLimits) -> Answer:
+    good_low, good_high = limits.calibration_good
+    good = good_low <= report["calibration_ratio"] <= good_high
+    return (
+        "not_worse_calibrated",
+        good or gain[1] >= 0,
+        f"expects {report['calibration_ratio']:.2f} times the frauds that came, the champion {champion['calibration_ratio']:.2f}; "
+        f"{good_low:g} to {good_high:g} is good whatever the champion's",
+    )
+
+
+def _in_each_segment(segments: list[Report]) -> Answer:
+    compared = [one for one in segments if one["gain"]]
+    worse = [
+        f"{one['name']} ({one['by']}): difference between {one['gain'][0]:+.3f} and {one['gain'][1]:+.3f}"
+        for one in compared
+        if one["gain"][1] < 0
+    ]
+    if worse:
+        return "not_worse_in_any_segment", False, "ranks worse than the champion in " + "; ".join(worse)
+    return "not_worse_in_any_segment", True, f"{len(compared)} segments have enough frauds to compare, worse in none"
