@@ -22,6 +22,7 @@ from core.base.settings import Settings
 from core.contracts.topology import queues
 from core.infra.bus import Bus
 from core.infra.resources import Resources, make_bus, open_resources
+from core.infra.signing import ensure_local_key
 from tests import servers
 from tests.servers import Server
 
@@ -89,13 +90,15 @@ async def bus(bus_url: str) -> AsyncIterator[Bus]:
 
 @pytest.fixture
 def settings(postgres_url: str, valkey_url: str, rabbit_url: str, tmp_path: Path) -> Settings:
-    return Settings(
+    settings = Settings(
         database_url=SecretStr(postgres_url),
         redis_url=SecretStr(valkey_url),
         bus_url=SecretStr(rabbit_url),
         data_dir=tmp_path,
         shards=2,
     )
+    ensure_local_key(settings)
+    return settings
 
 
 @pytest.fixture

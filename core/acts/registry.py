@@ -95,9 +95,11 @@ async def register(
         trained_at=utc_now(),
         requested_by=requested_by,
         refusals=refusals,
+        signed_by=artifacts.signer,
     )
     detail = {
         "artifact": sha,
+        "signed_by": model.signed_by,
         **{name: new.metrics.get(name) for name in ("average_precision", "roc_auc")},
         **({"refusals": refusals} if refusals else {}),
     }

@@ -1,9 +1,11 @@
 """One frozen tree, read once at the edge and handed down as the small part needed."""
 
+import re
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -24,7 +26,15 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".ronda")
     """Embedded servers, model artifacts and logs live here."""
     artifacts_url: str = ""
-    """Where model artifacts are kept; empty = `<data_dir>/artifacts`."""
+    """Where model artifacts are kept: a folder, or `s3://bucket/prefix`; empty = `<data_dir>/artifacts`."""
+    artifacts_endpoint: str = ""
+    """The S3-compatible server, e.g. `https://minio.example.org`; empty = Amazon's. Credentials and region come from the
+    variables and roles that AWS's own tools use (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, ...)."""
+    signing_key: SecretStr = SecretStr("")
+    """Private half of the pair that model artifacts are signed with (`ronda signing-key` makes one): for those who train."""
+    trusted_keys: Annotated[tuple[str, ...], NoDecode] = ()
+    """Public halves, with commas between: a model signed by none of them is never loaded. The own key is trusted as well.
+    With neither setting, the key that the launcher makes in the data directory is used."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
@@ -53,8 +63,19 @@ class Settings(BaseSettings):
     """Ask for a retraining after that many new labels; 0 = only when a person or the schedule asks."""
     retrain_every_hours: int = Field(default=0, ge=0)
 
+    control_share: float = Field(default=0.001, ge=0, le=0.1)
+    """Share of approved payments that become an alert all the same, so that labels are not only those of alerts."""
+    control_unusual_from: float = Field(default=0.999, ge=0, le=1)
+    """From this anomaly on (the share of training payments that were less unusual) the next share holds instead."""
+    control_unusual_share: float = Field(default=0.05, ge=0, le=1)
+
     log_level: str = "INFO"
     log_json: bool = False
+
+    @field_validator("trusted_keys", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
 
     @field_validator("data_dir")
     @classmethod

@@ -4,13 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.base.errors import InvalidInput
 from core.base.settings import Settings
-from core.infra.artifacts import Artifacts, FolderArtifacts
+from core.infra.artifacts import Artifacts, Blobs, FolderBlobs, SignedArtifacts
 from core.infra.bus import Bus
 from core.infra.postgres import Postgres, connect_postgres
 from core.infra.redis import Redis, connect_redis
+
+if TYPE_CHECKING:
+    from core.infra.signing import Keys
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,26 @@ def make_bus(settings: Settings) -> Bus:
 
 
 def make_artifacts(settings: Settings) -> Artifacts:
-    if "://" in settings.artifacts_url and not settings.artifacts_url.startswith("file://"):
-        raise InvalidInput("RONDA_ARTIFACTS_URL must be a folder or file:///folder")
-    path = settings.artifacts_url.removeprefix("file://")
-    return FolderArtifacts(Path(path) if path else settings.data_dir / "artifacts")
+    """A folder or an S3-compatible store by the URL's scheme. Asks nothing and nobody before first use."""
+
+    def keys() -> "Keys":
+        from core.infra.signing import keys_of
+
+        return keys_of(settings)
+
+    return SignedArtifacts(_blobs(settings), keys)
+
+
+def _blobs(settings: Settings) -> Blobs:
+    url = settings.artifacts_url
+    if url.startswith("s3://"):
+        from core.infra.artifacts_s3 import S3Blobs
+
+        return S3Blobs(url, settings.artifacts_endpoint)
+    if "://" in url and not url.startswith("file://"):
+        raise InvalidInput("RONDA_ARTIFACTS_URL must be a folder, file:///folder or s3://bucket/prefix")
+    path = url.removeprefix("file://")
+    return FolderBlobs(Path(path) if path else settings.data_dir / "artifacts")
 
 
 @asynccontextmanager
