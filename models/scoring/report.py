@@ -102,7 +102,10 @@ def _champion(
     theirs = resampled_figures(test, probability, champion.thresholds.review, draws)
     gains = {name: ours[name] - theirs[name] for name in ours if name != "calibration_ratio"}
     gains["brier"] = -gains["brier"]
-    figures = evaluation.scalars(test, probability, champion.thresholds)
+    figures = {
+        **evaluation.scalars(test, probability, champion.thresholds),
+        "precision_recall": evaluation.precision_recall_points(test.is_fraud, probability),
+    }
     return {"champion": figures, "gain": intervals(gains, options.confidence)}, probability
 
 
