@@ -22,15 +22,17 @@ from core.contracts.topology import BELL_ALERTS, BELL_DECIDED, score_queue
 from core.infra.bus import Delivery
 from core.infra.redis import ring
 from core.rules.outcome import outcome_of
-from core.stores import casework, flow
+from core.stores import casework, flow, policy
 from models.features.catalogue import NAMES
 from models.features.online import FeaturesUnavailable, OnlineFeatures, StaleGeneration
 from models.features.vector import FloatMatrix
 from models.scoring.reasons import reasons
+from workers.control import ControlSample
 from workers.handling import consume, read
 from workers.lineup import Lineup, LineupKeeper
 from workers.rebuild import rebuild_features
 from workers.runner import JobContext
+from workers.shadow import shadow_rows
 from workers.verdicts import Explained, Verdict, alert_row, decision_row, events_of
 
 log = structlog.get_logger()
@@ -57,6 +59,7 @@ class _ScoringDesk:
         self._resources = context.resources
         self._features = OnlineFeatures(context.resources.redis)
         self._rebuild: asyncio.Task[int] | None = None
+        self._control = ControlSample.of(context.resources.settings)
         self.lineup = LineupKeeper(context.resources)
 
     async def prepare(self) -> None:
@@ -80,8 +83,8 @@ class _ScoringDesk:
     async def _settle(self, payments: Sequence[Payment]) -> None:
         lineup = self.lineup.current or await self.lineup.refresh()
         matrix, status = await self._vectors(payments)
-        verdicts = judge(payments, matrix, status, lineup)
-        await self._store(verdicts)
+        verdicts = judge(payments, matrix, status, lineup, self._control)
+        await self._store(verdicts, matrix, lineup)
 
     async def _vectors(self, payments: Sequence[Payment]) -> tuple[FloatMatrix, FeaturesStatus]:
         try:
@@ -96,14 +99,15 @@ class _ScoringDesk:
         if self._rebuild is None or self._rebuild.done():
             self._rebuild = asyncio.create_task(rebuild_features(self._resources, by=ACTOR))
 
-    async def _store(self, verdicts: Sequence[Verdict]) -> None:
-        """Decisions, alerts, explanations and audit events in one commit. What is decided already writes nothing."""
+    async def _store(self, verdicts: Sequence[Verdict], matrix: FloatMatrix, lineup: Lineup) -> None:
+        """Decisions, alerts, explanations, shadow scores and audit events in one commit. What is decided already writes nothing."""
         now = utc_now()
         async with self._resources.postgres.unit_of_work() as work:
             new = await flow.insert_decisions(work, [decision_row(verdict, now) for verdict in verdicts])
             fresh = [verdict for verdict in verdicts if verdict.payment.uid in new]
             alerts = {verdict.payment.uid: alert_row(verdict, now) for verdict in fresh if verdict.alerts}
             await casework.insert_alerts(work, list(alerts.values()))
+            await policy.insert_shadow_scores(work, shadow_rows(lineup.shadows, verdicts, matrix, new, now))
             alert_ids: dict[UUID, UUID] = {uid: row["id"] for uid, row in alerts.items()}
             events = [e for v in fresh for e in events_of(v, alert_ids.get(v.payment.uid), ACTOR)]
             await record(work, *events)
@@ -127,30 +131,32 @@ def in_arrival_order(batches: Sequence[ScoreBatch]) -> list[Payment]:
     return list(heapq.merge(*shards.values(), key=lambda payment: payment.uid))
 
 
-def judge(payments: Sequence[Payment], matrix: FloatMatrix, status: FeaturesStatus, lineup: Lineup) -> list[Verdict]:
+def judge(
+    payments: Sequence[Payment], matrix: FloatMatrix, status: FeaturesStatus, lineup: Lineup, control: ControlSample
+) -> list[Verdict]:
     """One verdict per payment, all with the same model and policy. A degraded batch is left to the rules."""
     champion = lineup.champion if status is FeaturesStatus.COMPLETE else None
     scores = champion.scorer.score(matrix) if champion else None
+    anomalies = champion.scorer.anomaly(matrix) if champion else None
     verdicts = []
     for place, payment in enumerate(payments):
         vector = matrix[place]
         hits = lineup.rules.hits(payment, _known(vector))
         probability = float(scores.probability[place]) if scores else None
-        outcome = outcome_of(probability, lineup.thresholds, hits, status)
-        verdicts.append(
-            Verdict(
-                payment=payment,
-                vector=vector.tolist(),
-                status=status,
-                score=probability,
-                margin=float(scores.margin[place]) if scores else None,
-                hits=hits,
-                outcome=outcome,
-                explained=None,
-                model_id=champion.id if champion else None,
-                policy_version=lineup.policy_version,
-            )
+        verdict = Verdict(
+            payment=payment,
+            vector=vector.tolist(),
+            status=status,
+            score=probability,
+            margin=float(scores.margin[place]) if scores else None,
+            hits=hits,
+            outcome=outcome_of(probability, lineup.thresholds, hits, status),
+            explained=None,
+            model_id=champion.id if champion else None,
+            policy_version=lineup.policy_version,
+            anomaly=None if anomalies is None else float(anomalies[place]),
         )
+        verdicts.append(control.draw(verdict))
     return _explained(verdicts, matrix, lineup) if champion else verdicts
 
 

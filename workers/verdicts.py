@@ -17,6 +17,7 @@ from models.features.catalogue import CATALOGUE_VERSION
 
 NO_FEATURES = "Decided without this customer's history: the feature store was not available"
 NO_MODEL = "Decided by rules only: no model is in use yet"
+CONTROL = "Control sample: approved, and drawn by chance to be looked at"
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,14 @@ class Verdict:
     explained: Explained | None
     model_id: str | None
     policy_version: int
+    anomaly: float | None = None
+    """Share of training payments that were less unusual, 0 to 1; None when no model with anomaly trees scored."""
+    control_probability: float | None = None
+    """Chance with which this approved payment was drawn to be looked at; None = it was not."""
 
     @property
     def alerts(self) -> bool:
-        return self.outcome is not Outcome.APPROVE
+        return self.outcome is not Outcome.APPROVE or self.control_probability is not None
 
 
 def decision_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
@@ -57,6 +62,7 @@ def decision_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
         "score": verdict.score,
         "margin": verdict.margin,
         "base_margin": explained.base_margin if explained else None,
+        "anomaly": verdict.anomaly,
         "reasons": explained.reasons if explained else [],
         "contributions": explained.contributions if explained else None,
         "rule_hits": [hit.as_json() for hit in verdict.hits],
@@ -76,6 +82,7 @@ def alert_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
         "transaction_uid": payment.uid,
         "status": AlertStatus.OPEN.value,
         "outcome": verdict.outcome.value,
+        "control_probability": verdict.control_probability,
         "score": verdict.score,
         "expected_loss_minor": round((verdict.score if verdict.score is not None else 1.0) * payment.amount_minor),
         "amount_minor": payment.amount_minor,
@@ -91,6 +98,8 @@ def alert_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
 
 def top_reason(verdict: Verdict) -> str:
     """A rule's words when a rule asked for this outcome, else the strongest reason towards fraud."""
+    if verdict.control_probability is not None:
+        return CONTROL
     if verdict.status is FeaturesStatus.DEGRADED:
         return NO_FEATURES
     decisive = [hit.text for hit in verdict.hits if hit.outcome is verdict.outcome]
@@ -113,7 +122,8 @@ def events_of(verdict: Verdict, alert_id: UUID | None, actor: Actor) -> list[Eve
     }
     events = [Event(actor, Action.DECISION_MAKE, "transaction", str(verdict.payment.uid), detail)]
     if alert_id:
-        events.append(
-            Event(actor, Action.ALERT_OPEN, "alert", str(alert_id), {"transaction": str(verdict.payment.uid)})
-        )
+        opened: dict[str, Any] = {"transaction": str(verdict.payment.uid)}
+        if verdict.control_probability is not None:
+            opened["control_probability"] = verdict.control_probability
+        events.append(Event(actor, Action.ALERT_OPEN, "alert", str(alert_id), opened))
     return events

@@ -74,7 +74,9 @@ class Strangeness:
     """The anomaly trees, compiled, and how their sums lay over the training payments."""
 
     model: treelite.Model
-    quantiles: FloatArray
+    steps: FloatArray
+    shares: FloatArray
+    """steps: (k,) different sums, ascending. shares: (k,) of training payments below each."""
 
     @classmethod
     def of(cls, artifact: Artifact) -> Self | None:
@@ -88,7 +90,9 @@ class Strangeness:
         ensemble.check(len(NAMES))
         if quantiles.ndim != 1 or len(quantiles) < 2 or not bool((np.diff(quantiles) >= 0).all()):
             raise ModelRefused("the quantiles of the model's anomaly trees are not in order")
-        return cls(compile_ensemble(ensemble, len(NAMES)), quantiles)
+        # Of equal sums the first: payments that share one are not less unusual than each other.
+        steps, first = np.unique(quantiles, return_index=True)
+        return cls(compile_ensemble(ensemble, len(NAMES)), steps, first / (len(quantiles) - 1))
 
     def sums(self, matrix: FloatMatrix) -> FloatArray:
         """(n,). scikit-learn's forests compare features in single precision; so do we, to land in the same leaves."""
@@ -97,7 +101,7 @@ class Strangeness:
     def quantile(self, matrix: FloatMatrix) -> FloatArray:
         if len(matrix) == 0:
             return np.empty(0)
-        return np.interp(self.sums(matrix), self.quantiles, np.linspace(0.0, 1.0, len(self.quantiles)))
+        return np.interp(self.sums(matrix), self.steps, self.shares, right=1.0)
 
 
 def _sums(model: treelite.Model, matrix: npt.NDArray[np.floating[Any]]) -> FloatArray:
