@@ -102,6 +102,15 @@ def unknown_cards(
     return chosen
 
 
+def recall_at_fpr(is_fraud: BoolArray, score: FloatArray, max_fpr: float) -> float:
+    """Share of frauds at or above the lowest threshold that stops at most `max_fpr` (a fraction) of the legitimate payments."""
+    require_two_classes(is_fraud)
+    legitimate = np.sort(score[~is_fraud])[::-1]
+    most = int(max_fpr * len(legitimate))
+    # Every legitimate payment from place `most` on must stay below the threshold.
+    return float((score[is_fraud] > legitimate[most]).mean()) if most < len(legitimate) else 1.0
+
+
 def precision_recall_points(is_fraud: BoolArray, probability: FloatArray, most: int = 60) -> list[list[float]]:
     """[recall, precision] pairs, recall rising, evenly spread over recall."""
     precision, recall, _ = precision_recall_curve(is_fraud, probability)

@@ -1,0 +1,1 @@
+"""`ronda evaluate`: how good is the default model on a file of labelled payments, period after period?"""

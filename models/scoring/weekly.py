@@ -1,0 +1,89 @@
+"""What a training of that day would have made of a window of labelled payments: trees, and probabilities out of their margins.
+
+    learn from [from, until): grow the trees on all of it; calibrate on its last days with trees that never saw them
+
+The trees that judge have seen every day, the ones that calibrate have not seen the days they calibrate on, and nothing has seen what
+comes after the window.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from models.features.vector import FloatArray, FloatMatrix
+from models.scoring.artifact import Calibration
+from models.scoring.dataset import BoolArray, Dataset
+from models.scoring.evaluation import require_two_classes
+from models.scoring.scorer import calibrated
+from models.scoring.training import Grown, TrainingOptions, calibrate, grow, thin
+
+Report = Callable[[float], None]
+_HELD_BACK: Final = 0.25
+_LEAST_FRAUDS: Final = 20
+_BLOCKS: Final = 3
+
+
+@dataclass(frozen=True)
+class Learned:
+    """shift: log-odds that thinning the legitimate payments added to the margins."""
+
+    grown: Grown
+    calibration: Calibration
+    shift: float
+
+    def margin(self, matrix: FloatMatrix) -> FloatArray:
+        return self.grown.margin(matrix) - self.shift
+
+    def probability(self, margin: FloatArray) -> FloatArray:
+        return calibrated(self.calibration, margin)
+
+
+def learn(rows: Dataset, options: TrainingOptions, report: Report) -> Learned:
+    """rows: the window, any order. Raises SingleClassError when it holds one class only, TrainingImpossible when nothing can be ranked."""
+    require_two_classes(rows.is_fraud)
+    held_back = _last(rows, _HELD_BACK)
+    blocks = [held_back] if _enough(rows, held_back) else _blocks(rows)
+    parts = len(blocks) + 1
+    margins, truths = [], []
+    for place, block in enumerate(blocks):
+        margins.append(_unseen(rows, block, options, lambda done, place=place: report((place + done) / parts)))  # type: ignore[misc]
+        truths.append(rows.is_fraud[block])
+    calibration = calibrate(np.concatenate(margins), np.concatenate(truths))
+    grown = grow(rows, options, lambda done: report((parts - 1 + done) / parts))
+    return Learned(grown, calibration, _shift(rows, options))
+
+
+def _last(rows: Dataset, share: float) -> BoolArray:
+    """The last days, whole time at least as long as that share of the window."""
+    time = rows.occurred_at_ms
+    return np.asarray(time > time.max() - share * (time.max() - time.min()))
+
+
+def _enough(rows: Dataset, held_back: BoolArray) -> bool:
+    """Enough frauds to calibrate on, and to learn from before."""
+    inside = int(rows.is_fraud[held_back].sum())
+    return inside >= _LEAST_FRAUDS and int(rows.is_fraud.sum()) - inside >= _LEAST_FRAUDS
+
+
+def _blocks(rows: Dataset) -> list[BoolArray]:
+    """Stretches of time with equal numbers of frauds: each is calibrated on with trees of the others."""
+    order = np.argsort(rows.occurred_at_ms, kind="stable")
+    frauds = np.cumsum(rows.is_fraud[order])
+    number = np.minimum((frauds - rows.is_fraud[order]) * _BLOCKS // frauds[-1], _BLOCKS - 1)
+    block = np.empty(len(rows), dtype=np.int64)
+    block[order] = number
+    return [block == one for one in range(_BLOCKS)]
+
+
+def _unseen(rows: Dataset, block: BoolArray, options: TrainingOptions, report: Report) -> FloatArray:
+    """Margins of the block's payments by trees grown on the others."""
+    others = rows.rows(~block)
+    return grow(others, options, report).margin(rows.matrix[block]) - _shift(others, options)
+
+
+def _shift(rows: Dataset, options: TrainingOptions) -> float:
+    legitimate = ~rows.is_fraud
+    kept = int(legitimate[thin(rows, options)].sum())
+    return float(np.log(int(legitimate.sum()) / kept))
