@@ -1,54 +1,64 @@
-"""Models side by side, training and promotion."""
+"""Models side by side, training, and every step of a model's life: each act by somebody, each on the audit trail."""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 from litestar import get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, URLEncodedBody
 
 from console.access import ConsoleRequest, may, require, resources_of
 from console.shell import Page, is_fragment, render, see_other
 from console.views import models as views
 from console.views.audit import user_ids
+from console.views.figures import figure_rows
 from core.acts import registry
 from core.base.clock import utc_now
-from core.base.errors import NotAllowedNow, RondaError
+from core.base.errors import InvalidInput, NotAllowedNow, RondaError
 from core.base.ids import ModelId
 from core.base.terms import ModelStage, Role, RunStatus
+from core.infra.postgres import UnitOfWork
+from core.infra.redis import Redis
 from core.stores import people, policy
 
-LISTED = 30
-RUNS = 12
-COMPARED = 4
+LISTED: Final = 30
+RUNS: Final = 12
+COMPARED: Final = 4
 """Columns of the figures: the champion and the newest others."""
-CHALLENGERS = {ModelStage.CANDIDATE.value, ModelStage.SHADOW.value}
+CHALLENGERS: Final = (ModelStage.SHADOW, ModelStage.CANDIDATE)
+"""Those that shadow first."""
 
 
 async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -> dict[str, Any]:
-    now = utc_now()
+    now, reader = utc_now(), str(request.user.actor)
     async with resources_of(request).postgres.reading() as work:
-        models = await policy.models(work, LISTED)
+        listed = await policy.models(work, LISTED)
         champion = await policy.champion(work)
         runs = await policy.runs(work, RUNS)
         in_force = await policy.current_policy(work)
-        names = await people.names_of(work, user_ids(views.actors_in(models, runs)))
-    if champion and champion.id not in {model.id for model in models}:
-        models = [champion, *models]
-    others = [model for model in models if model.stage != ModelStage.CHAMPION.value]
-    challengers = [model for model in others if model.stage in CHALLENGERS]
-    compared = [*([champion] if champion else []), *challengers[: COMPARED - 1]]
+        known = [*([champion] if champion else []), *(one for one in listed if not champion or one.id != champion.id)]
+        names = await people.names_of(work, user_ids(views.actors_in(known, runs)))
+        agreed = {
+            model.id: views.agreed(await policy.shadow_agreement(work, ModelId(model.id)))
+            for model in await policy.shadows(work)
+        }
+    cards = {model.id: views.model_card(model, in_force, names, now, reader) for model in known}
+    of_stage = {stage: [model for model in known if model.stage == stage.value] for stage in ModelStage}
+    compared = [model for stage in (ModelStage.CHAMPION, *CHALLENGERS) for model in of_stage[stage]][:COMPARED]
     drawn = compared[:2]
-    cards = {model.id: views.model_card(model, in_force, names, now) for model in models}
     return {
         "champion": cards[champion.id] if champion else None,
-        "challengers": [cards[model.id] for model in challengers],
-        "retired": [cards[model.id] for model in others if model.stage not in CHALLENGERS],
+        "challengers": [cards[model.id] for stage in CHALLENGERS for model in of_stage[stage]],
+        "retired": [cards[model.id] for model in of_stage[ModelStage.RETIRED]],
+        "refused": [cards[model.id] for model in of_stage[ModelStage.REFUSED]],
+        "agreed": agreed,
         "compared": [cards[model.id] for model in compared],
-        "figures": views.figure_rows(compared),
+        "figures": figure_rows(compared),
         "curves": views.curves(drawn) if drawn else None,
         "reliability": views.calibration(drawn[0]) if drawn else None,
         "policy": in_force,
         "runs": [views.run_row(run, names, now) for run in runs],
         "training": any(run.status in {RunStatus.REQUESTED.value, RunStatus.RUNNING.value} for run in runs),
+        "four_eyes": resources_of(request).settings.four_eyes,
         "may_change": may(request.user, Role.LEAD),
         "problem": problem,
         "said": said,
@@ -65,38 +75,81 @@ async def models_page(request: ConsoleRequest) -> Page:
     return await _answer(request)
 
 
+Act = Callable[[UnitOfWork, Redis], Awaitable[object]]
+
+
+async def _carry_out(request: ConsoleRequest, act: Act, said: str) -> Page:
+    """One act, one commit. htmx gets the fresh body with `said`, a plain form is sent back to the page.
+
+    What cannot be done now, or was filled in wrongly, is told above the fresh state.
+    """
+    resources = resources_of(request)
+    try:
+        async with resources.postgres.unit_of_work() as work:
+            await act(work, resources.redis)
+    except (NotAllowedNow, InvalidInput) as error:
+        return await _answer(request, problem=_sentence(error), status=409 if isinstance(error, NotAllowedNow) else 422)
+    return await _answer(request, said=said) if is_fragment(request) else see_other("/models")
+
+
 def _sentence(error: RondaError) -> str:
     return f"{error.detail[:1].upper()}{error.detail[1:]}."
 
 
 @post("/models/train", guards=[require(Role.LEAD)], status_code=200)
 async def train(request: ConsoleRequest) -> Page:
-    try:
-        async with resources_of(request).postgres.unit_of_work() as work:
-            await registry.request_training(work, by=request.user.actor)
-    except NotAllowedNow as error:
-        return await _answer(request, problem=_sentence(error), status=409)
-    if is_fragment(request):
-        return await _answer(
-            request, said="The training was asked for. It starts within seconds; its progress shows below."
-        )
-    return see_other("/models")
+    return await _carry_out(
+        request,
+        lambda work, _: registry.request_training(work, by=request.user.actor),
+        "The training was asked for. It starts within seconds; its progress shows below.",
+    )
+
+
+@post("/models/{model_id:str}/shadow", guards=[require(Role.LEAD)], status_code=200)
+async def start_shadow(request: ConsoleRequest, model_id: FromPath[str]) -> Page:
+    return await _carry_out(
+        request,
+        lambda work, redis: registry.start_shadow(work, redis, ModelId(model_id), by=request.user.actor),
+        f"Model {model_id} scores live payments beside the champion now. Nobody acts on its scores.",
+    )
+
+
+@post("/models/{model_id:str}/stop-shadow", guards=[require(Role.LEAD)], status_code=200)
+async def stop_shadow(request: ConsoleRequest, model_id: FromPath[str]) -> Page:
+    return await _carry_out(
+        request,
+        lambda work, redis: registry.stop_shadow(work, redis, ModelId(model_id), by=request.user.actor),
+        f"Model {model_id} no longer shadows. It is a candidate again.",
+    )
 
 
 @post("/models/{model_id:str}/promote", guards=[require(Role.LEAD)], status_code=200)
 async def promote(request: ConsoleRequest, model_id: FromPath[str]) -> Page:
-    resources = resources_of(request)
-    try:
-        async with resources.postgres.unit_of_work() as work:
-            await registry.promote(
-                work,
-                resources.redis,
-                ModelId(model_id),
-                by=request.user.actor,
-                four_eyes=resources.settings.four_eyes,
-            )
-    except NotAllowedNow as error:
-        return await _answer(request, problem=_sentence(error), status=409)
-    if is_fragment(request):
-        return await _answer(request, said=f"Model {model_id} is the champion now. The scorers are loading it.")
-    return see_other("/models")
+    four_eyes = resources_of(request).settings.four_eyes
+    return await _carry_out(
+        request,
+        lambda work, redis: registry.promote(
+            work, redis, ModelId(model_id), by=request.user.actor, four_eyes=four_eyes
+        ),
+        f"Model {model_id} is the champion now. The scorers are loading it.",
+    )
+
+
+@post("/models/{model_id:str}/refuse", guards=[require(Role.LEAD)], status_code=200)
+async def refuse(request: ConsoleRequest, model_id: FromPath[str], data: URLEncodedBody[dict[str, str]]) -> Page:
+    return await _carry_out(
+        request,
+        lambda work, redis: registry.refuse(
+            work, redis, ModelId(model_id), by=request.user.actor, reason=data.get("reason", "")
+        ),
+        f"Model {model_id} is refused. It can neither shadow nor be promoted any more.",
+    )
+
+
+@post("/models/rollback", guards=[require(Role.LEAD)], status_code=200)
+async def rollback(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]]) -> Page:
+    return await _carry_out(
+        request,
+        lambda work, redis: registry.rollback(work, redis, by=request.user.actor, reason=data.get("reason", "")),
+        "The champion before is back. The scorers are loading it.",
+    )

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from console.views.audit import actor_name
-from console.views.charts import Plot, precision_recall, reliability
 from console.views.evidence import title_of
+from console.views.plots import Plot, precision_recall, reliability
 from console.views.words import (
-    NOT_KNOWN,
     RUN_STATUSES,
     STAGES,
     Moment,
@@ -24,48 +23,6 @@ from console.views.words import (
 )
 from core.base.terms import ModelStage, RunStatus
 from core.tables.policy import Policy, RegisteredModel, TrainingRun
-
-_FIGURES: Final = (
-    ("average_precision", "Average precision", "Area under the precision-recall curve", "number", True),
-    ("roc_auc", "ROC AUC", "Chance that a fraud scores above an honest payment", "number", True),
-    (
-        "card_precision_100",
-        "Card precision@100",
-        "Share of compromised cards among the 100 riskiest of a day",
-        "percent",
-        True,
-    ),
-    (
-        "recall_at_review",
-        "Recall at review",
-        "Share of the frauds that reach a person or are declined",
-        "percent",
-        True,
-    ),
-    ("precision_at_review", "Precision at review", "Share of the alerts that are fraud", "percent", True),
-    ("alerts_per_day", "Alerts a day", "At the review threshold", "count", None),
-    ("brier", "Brier score", "Mean squared error of the probability; less is better", "small", False),
-    ("calibration_ratio", "Calibration", "Expected frauds over found ones; 1.00 is right", "ratio", None),
-    ("payments", "Payments tested", "In the test window", "count", None),
-    ("frauds", "Frauds tested", "In the test window", "count", None),
-)
-"""(key, title, explanation, format, whether more is better; None = neither)."""
-
-
-def _figure(value: float | None, kind: str) -> str:
-    if value is None:
-        return NOT_KNOWN
-    match kind:
-        case "percent":
-            return percent(value, 1)
-        case "count":
-            return count(round(value))
-        case "small":
-            return number(value, 5)
-        case "ratio":
-            return number(value, 2)
-        case _:
-            return number(value, 3)
 
 
 @dataclass(frozen=True)
@@ -89,9 +46,28 @@ class ModelCard:
     gates: list[Gate]
     gates_failed: int
     top_features: list["TopFeature"]
-    lineage: list[tuple[str, str]]
     size: str
-    promotable: bool
+    href: str
+    """Its report."""
+    refusals: list[str]
+    shadow_since: Moment | None
+    replaced: str
+    """The champion before it, to which a rollback returns; empty when there is none."""
+    own: bool
+    """The reader asked for its training, so with four eyes somebody else has to promote it."""
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """How a shadow's outcomes compare with those that were acted on."""
+
+    sentence: str
+    payments: str
+    same: str
+    more: str
+    fewer: str
+    difference: str
+    correlation: str
 
 
 @dataclass(frozen=True)
@@ -100,20 +76,6 @@ class TopFeature:
     value: str
     width: str
     """Share of the strongest one, in hundredths, for the bar."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    value: str
-    better: str
-    """Words for a difference to the champion that counts: better, worse, or nothing."""
-
-
-@dataclass(frozen=True)
-class FigureRow:
-    title: str
-    explanation: str
-    cells: list[Cell]
 
 
 @dataclass(frozen=True)
@@ -157,7 +119,10 @@ def top_features(metrics: Mapping[str, Any]) -> list[TopFeature]:
     return [TopFeature(title_of(name), number(value, 2), f"{value / most * 100:.1f}") for name, value in listed]
 
 
-def model_card(model: RegisteredModel, policy: Policy | None, names: Mapping[UUID, str], now: datetime) -> ModelCard:
+def model_card(
+    model: RegisteredModel, policy: Policy | None, names: Mapping[UUID, str], now: datetime, reader: str = ""
+) -> ModelCard:
+    """`reader`: the actor who looks, as `requested_by` writes one."""
     review, decline = _thresholds(model, policy)
     gates = [
         Gate(gate["name"].replace("_", " "), bool(gate["passed"]), gate["detail"])
@@ -176,49 +141,37 @@ def model_card(model: RegisteredModel, policy: Policy | None, names: Mapping[UUI
         gates=gates,
         gates_failed=sum(not gate.passed for gate in gates),
         top_features=top_features(model.metrics),
-        lineage=[(key.replace("_", " ").capitalize(), _lineage(value)) for key, value in model.lineage.items()],
         size=f"{compact(round(model.artifact_size / 1024, 1))} KiB",
-        promotable=model.stage != ModelStage.CHAMPION.value,
+        href=f"/models/{model.id}",
+        refusals=[f"{reason[:1].upper()}{reason[1:]}" for reason in model.refusals or _failed(gates)],
+        shadow_since=maybe_moment(model.shadow_since, now),
+        replaced=model.replaced or "",
+        own=bool(reader) and model.requested_by == reader,
     )
 
 
-def _lineage(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: NOT_KNOWN}[value]
-    if isinstance(value, (int, float)):
-        return compact(value)
-    if isinstance(value, (list, tuple)):
-        return " to ".join(str(part) for part in value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {part}" for key, part in value.items())
-    return str(value)
+def _failed(gates: Sequence[Gate]) -> list[str]:
+    return [gate.detail for gate in gates if not gate.passed]
 
 
-def _champion_figures(model: RegisteredModel) -> Mapping[str, Any]:
-    """The champion's figures on the same test window as `model`: only those may be compared with it."""
-    found: Mapping[str, Any] = model.metrics.get("champion") or {}
-    return found
-
-
-def _verdict(own: float | None, champions: float | None, kind: str, more_is_better: bool | None) -> str:
-    """Nothing when the two read alike: a difference nobody can see is no difference to decide by."""
-    if own is None or champions is None or more_is_better is None or _figure(own, kind) == _figure(champions, kind):
-        return ""
-    return "better" if (own > champions) == more_is_better else "worse"
-
-
-def figure_rows(models: Sequence[RegisteredModel]) -> list[FigureRow]:
-    """One column a model; a challenger's cell says how it stands to the champion on the challenger's own window."""
-    rows = []
-    for key, title, explanation, kind, more in _FIGURES:
-        cells = []
-        for model in models:
-            own = model.metrics.get(key)
-            against = None if model.stage == ModelStage.CHAMPION.value else _champion_figures(model).get(key)
-            words = _verdict(own, against, kind, more)
-            cells.append(Cell(_figure(own, kind), f"{words} than {_figure(against, kind)}" if words else ""))
-        rows.append(FigureRow(title, explanation, cells))
-    return rows
+def agreed(found: Mapping[str, Any]) -> Agreed | None:
+    """`found`: core.stores.policy.shadow_agreement; None before the shadow scored anything."""
+    payments = found["payments"]
+    if not payments:
+        return None
+    same = found["same_outcome"] / payments
+    more, fewer = count(found["more_alerts"]), count(found["fewer_alerts"])
+    difference, correlation = found["mean_absolute_difference"], found["correlation"]
+    return Agreed(
+        sentence=f"Same outcome for {percent(same, 1)} of {count(payments)} live payments; "
+        f"{more} alerts more and {fewer} fewer than were opened.",
+        payments=count(payments),
+        same=percent(same, 1),
+        more=more,
+        fewer=fewer,
+        difference=number(difference, 4),
+        correlation=number(correlation, 3),
+    )
 
 
 def curves(models: Sequence[RegisteredModel]) -> Plot:

@@ -60,6 +60,24 @@ def money(minor: int, currency: str) -> str:
     return format_currency(to_major(minor, currency), currency, format=pattern, locale=LOCALE, currency_digits=False)
 
 
+_SHORT: Final = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
+
+
+def worth(hundredths: float, currency: str | None) -> str:
+    """A sum of a report, in hundredths of a major unit; a plain number where the payments' currencies differ or are not known."""
+    if currency is None:
+        return format_decimal(round(hundredths / 100), locale=LOCALE)
+    return format_currency(round(hundredths / 100), currency, format="¤#,##0", locale=LOCALE, currency_digits=False)
+
+
+def short_money(hundredths: float, currency: str | None) -> str:
+    """`€12K`, `€1.5M`: for the axis of a chart."""
+    symbol = get_currency_symbol(currency, locale=LOCALE) if currency else ""
+    major = hundredths / 100
+    size, letter = next(((size, letter) for size, letter in _SHORT if abs(major) >= size), (1.0, ""))
+    return f"{symbol}{compact(major / size)}{letter}"
+
+
 def count(number: int) -> str:
     return format_decimal(number, locale=LOCALE)
 

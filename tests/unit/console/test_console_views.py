@@ -11,8 +11,9 @@ from console.router import templates
 from console.views import alert as alert_views
 from console.views import audit as audit_views
 from console.views import evidence, payments
-from console.views.charts import WATERFALL_WIDTH, Step, precision_recall, reliability, waterfall
-from console.views.models import figure_rows
+from console.views.charts import WATERFALL_WIDTH, Step, waterfall
+from console.views.figures import figure_rows
+from console.views.plots import precision_recall, reliability
 from console.views.queue import alert_row
 from core.acts.audit import recomputed_leaf
 from core.base.errors import InvalidInput, StaleVersion
@@ -106,7 +107,7 @@ def test_waterfall_of_nothing_stands_still() -> None:
 
 def test_plots_keep_their_points_inside() -> None:
     plot = precision_recall([("a", "champion", [[1.0, 0.0], [0.0, 1.0]])])
-    assert plot.lines[0].points == "36.0,22.0 306.0,182.0"  # by recall, whatever order they came in
+    assert plot.lines[0].points == "40.0,26.0 308.0,184.0"  # by recall, whatever order they came in
     dots = reliability("a", [[0.5, 0.5, 10], [0.9, 1.0, 0]]).dots
     assert len(dots) == 1  # an empty bin says nothing
 

@@ -1,0 +1,125 @@
+"""The report's charts over money and time: cost by threshold, figures by week, labels by age."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from console.views.plots import PLOT_TOP, Axis, Frame, Line, Mark, Pairs, Plot, log_shares, nice_ticks, shares
+from console.views.words import count, number, percent, short_money, worth
+
+_LOWEST_THRESHOLD: Final = 1e-5
+_WEEK_LABELS: Final = 6
+"""More than these would run into each other."""
+
+
+def cost_curve(
+    points: Pairs, currency: str | None, nothing: float | None, chosen: Mapping[str, float | None]
+) -> Plot | None:
+    """`points`: [[threshold, cost, alerts, fraud value caught], ...], money in hundredths; None when there are none.
+
+    nothing: the cost of approving everything. chosen: the thresholds in the model, by name.
+    """
+    drawn = sorted((point for point in points if point[0] > 0), key=lambda point: point[0])
+    if not drawn:
+        return None
+    ticks = nice_ticks(max(nothing or 0.0, *(point[1] for point in drawn)))
+    money_axis = Axis(
+        "Cost in the test window", 0.0, ticks[-1], [(value, short_money(value, currency)) for value in ticks]
+    )
+    frame = Frame(
+        log_shares("Review threshold, in powers of ten", max(drawn[0][0], _LOWEST_THRESHOLD)),
+        money_axis,
+    )
+    lines = [Line("Cost with this model", "champion", frame.points([(point[0], point[1]) for point in drawn]))]
+    if nothing is not None:
+        lines.append(Line("Cost of approving everything", "flat", frame.points([(frame.x.low, nothing), (1, nothing)])))
+    marks = [
+        frame.mark(value, name, f"{name} {percent(value, 1)}") for name, value in chosen.items() if value and value < 1
+    ]
+    return Plot(
+        title="Cost by threshold",
+        x_title=frame.x.title,
+        y_title=frame.y.title,
+        lines=lines,
+        marks=_staggered(marks),
+        x_ticks=frame.x_ticks,
+        y_ticks=frame.y_ticks,
+        table=[
+            (percent(threshold, 2), worth(cost, currency), count(round(alerts)), worth(caught, currency))
+            for threshold, cost, alerts, caught in drawn
+        ],
+        table_head=("Threshold", "Cost", "Alerts", "Fraud value caught"),
+    )
+
+
+def _staggered(marks: Sequence[Mark]) -> list[Mark]:
+    """Words on different heights, so that two thresholds close together stay readable."""
+    return [replace(mark, text_y=f"{PLOT_TOP + 9 + 12 * place:g}") for place, mark in enumerate(marks)]
+
+
+def day(text: str) -> str:
+    """`3 Jun` of an RFC 3339 time; whatever else it is, as it stands."""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone(UTC):%-d %b}"
+    except ValueError:
+        return text
+
+
+def _days_axis(weeks: Sequence[Mapping[str, Any]]) -> Axis:
+    last = max(len(weeks) - 1, 1)
+    every = -(-len(weeks) // _WEEK_LABELS)
+    ticks = [(float(place), day(week["from"])) for place, week in enumerate(weeks) if place % every == 0]
+    return Axis("Week from", 0.0, float(last), ticks)
+
+
+def weekly(
+    title: str, weeks: Sequence[Mapping[str, Any]], lines: Sequence[tuple[str, str, str]], interval: str = ""
+) -> Plot | None:
+    """Figures between 0 and 1, a point a week. `lines`: (key, name, kind); interval: key of a [low, high] around the first line.
+
+    A week without the figure has no point; None when there is nothing to draw. The page shows the weeks in a table of its own.
+    """
+    known = [(key, name, kind) for key, name, kind in lines if any(week.get(key) is not None for week in weeks)]
+    if not known:
+        return None
+    frame = Frame(_days_axis(weeks), shares(" and ".join(name for _, name, _ in known)))
+    points = {
+        key: [(place, week[key]) for place, week in enumerate(weeks) if week.get(key) is not None]
+        for key, _, _ in known
+    }
+    around = [(place, *week[interval]) for place, week in enumerate(weeks) if interval and week.get(interval)]
+    return Plot(
+        title=title,
+        x_title=frame.x.title,
+        y_title="",
+        lines=[Line(name, kind, frame.points(points[key])) for key, name, kind in known],
+        dots=[
+            frame.dot(place, value, 2.5, f"{name}, week from {day(weeks[place]['from'])}: {number(value)}", kind)
+            for key, name, kind in known
+            for place, value in points[key]
+        ],
+        bands=[frame.band(around)] if len(around) > 1 else [],
+        x_ticks=frame.x_ticks,
+        y_ticks=frame.y_ticks,
+        table=[],
+        table_head=(),
+    )
+
+
+def arrival(points: Pairs) -> Plot | None:
+    """`points`: [[days after the payment, share of the labels that had arrived], ...]."""
+    if not points:
+        return None
+    days = nice_ticks(max(point[0] for point in points))
+    frame = Frame(Axis("Days after the payment", 0.0, days[-1], [(value, f"{value:g}") for value in days]), shares(""))
+    return Plot(
+        title="When labels arrive",
+        x_title=frame.x.title,
+        y_title="Labels that had arrived",
+        lines=[Line("Share of the labels", "champion", frame.points(points))],
+        x_ticks=frame.x_ticks,
+        y_ticks=frame.y_ticks,
+        table=[(f"{after:g}", percent(share, 1)) for after, share in points],
+        table_head=("Days", "Arrived"),
+    )
