@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from backend.commands import checks, evaluate, model, people, replay, running
+from backend.commands import checks, evaluate, model, people, registry, replay, running
 from core.base.errors import RondaError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 running.register(app)
 replay.register(app)
 model.register(app)
+registry.register(app)
 evaluate.register(app)
 people.register(app)
 checks.register(app)

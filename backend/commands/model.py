@@ -1,4 +1,4 @@
-"""train, promote, features rebuild|check."""
+"""train, features rebuild|check."""
 
 import asyncio
 import sys
@@ -33,7 +33,6 @@ class TrainingFailed(RondaError):
 
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=MODEL)(train)
-    app.command(rich_help_panel=MODEL)(promote)
     app.add_typer(features, name="features", rich_help_panel=MODEL)
 
 
@@ -92,32 +91,6 @@ async def _follow(resources: "Resources", run: "TrainingRun", *, quiet: bool) ->
     if run.status == RunStatus.FAILED.value:
         raise TrainingFailed(f"the training failed: {run.step}")
     return run
-
-
-def promote(
-    model_id: Annotated[
-        str, typer.Argument(metavar="MODEL", help="The model's id, as `ronda train` and the console show it.")
-    ],
-    by: Annotated[
-        str,
-        typer.Option(
-            "--by", metavar="EMAIL", help="Who promotes: another person than the one who asked for the training."
-        ),
-    ],
-    data_dir: DataDir = None,
-) -> None:
-    """Make a model the champion. Scorers take it up at once, without dropping a payment."""
-    from core.acts import registry
-    from core.base.ids import ModelId
-
-    async def act(resources: "Resources") -> str:
-        four_eyes = resources.settings.four_eyes
-        async with resources.postgres.unit_of_work() as work:
-            actor = await actor_of(work, by)
-            model = await registry.promote(work, resources.redis, ModelId(model_id), by=actor, four_eyes=four_eyes)
-        return model.id
-
-    show(f"model {with_resources(data_dir, act)} is the champion")
 
 
 @features.command("rebuild")
