@@ -105,7 +105,7 @@ def card_precisions(
     """
     cards, codes, first = _dense(card)
     owner = draws.customer[first]
-    found = np.zeros((len(draws.times), len(cards)), dtype=bool)
+    found = np.zeros((len(draws.times), len(cards)), dtype=np.uint8)
     day = time_ms // _DAY_MS
     shares = []
     for today in np.unique(day):
@@ -128,19 +128,19 @@ def _by_score(card: IntArray, score: FloatArray, is_fraud: BoolArray) -> tuple[I
 
 
 def _hits(
-    times: CountMatrix, owner: IntArray, card: IntArray, compromised: BoolArray, found: npt.NDArray[np.bool_], most: int
+    times: CountMatrix, owner: IntArray, card: IntArray, compromised: BoolArray, found: CountMatrix, most: int
 ) -> FloatArray:
-    """(resamples,) compromised cards among the first `most`; marks them in `found`, (resamples, cards)."""
+    """(resamples,) compromised cards among the first `most`. found: (resamples, cards) how many of a card's draws are found already."""
     hits = np.empty(len(times))
     step = max(_CHUNK // max(len(card), 1), 1)
     for start in range(0, len(times), step):
         part = slice(start, start + step)
-        weight = np.where(found[part][:, card], 0, times[part][:, owner]).astype(np.int32)
+        weight = (times[part][:, owner] - found[part][:, card]).astype(np.int32)
         before = np.cumsum(weight, axis=1) - weight
         taken = np.clip(most - before, 0, weight) * compromised
         hits[part] = taken.sum(axis=1)
         resample, place = np.nonzero(taken)
-        found[resample + start, card[place]] = True
+        found[resample + start, card[place]] += taken[resample, place].astype(np.uint8)
     return hits
 
 
