@@ -39,6 +39,7 @@ HANDLERS = [
     models.rollback,
     model.model_page,
     model.model_json,
+    model.model_markdown,
     audit.audit_page,
     queue_stream,
     alert_stream,

@@ -1,4 +1,4 @@
-"""One model's evaluation report: the page, and the same as JSON."""
+"""One model's evaluation report: the page, the same as JSON, and the model card."""
 
 import json
 from typing import Any
@@ -13,13 +13,15 @@ from console.shell import Page, render
 from console.views.audit import user_ids
 from console.views.models import actors_in, agreed
 from console.views.report import report
+from console.views.words import STAGES
 from core.base.clock import rfc3339, utc_now
 from core.base.errors import NotFound
 from core.base.ids import ModelId
-from core.base.terms import Role
+from core.base.terms import ModelStage, Role
 from core.infra.postgres import UnitOfWork
 from core.stores import people, policy
 from core.tables.policy import RegisteredModel
+from models.scoring.card import model_card
 
 
 async def _model(work: UnitOfWork, model_id: str) -> RegisteredModel:
@@ -61,3 +63,18 @@ async def model_json(request: ConsoleRequest, model_id: FromPath[str]) -> Respon
         "lineage": model.lineage,
     }
     return Response(json.dumps(body, indent=1), media_type=MediaType.JSON)
+
+
+@get("/models/{model_id:str}/card.md", guards=[require(Role.VIEWER)])
+async def model_markdown(request: ConsoleRequest, model_id: FromPath[str]) -> Response[str]:
+    """The model card, to keep beside the model or to hand to an auditor."""
+    async with resources_of(request).postgres.reading() as work:
+        model = await _model(work, model_id)
+    card = model_card(
+        model.id,
+        model.metrics,
+        model.lineage,
+        stage=STAGES[ModelStage(model.stage)],
+        trained_at=rfc3339(model.trained_at),
+    )
+    return Response(card, media_type="text/markdown; charset=utf-8")

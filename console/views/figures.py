@@ -171,7 +171,7 @@ def report_figures(metrics: Mapping[str, Any]) -> list[ReportFigure]:
             interval=spread(intervals.get(figure.key), figure.kind),
             champion=written(champion[figure.key], figure.kind) if champion.get(figure.key) is not None else "",
             gain=gained(gains.get(figure.key), figure.kind),
-            standing=standing(gains.get(figure.key)) or _verdict(metrics[figure.key], champion.get(figure.key), figure),
+            standing=standing(gains.get(_GAIN_OF.get(figure.key, figure.key))),
         )
         for figure in FIGURES
         if metrics.get(figure.key) is not None

@@ -110,7 +110,7 @@ def _thresholds(model: RegisteredModel, policy: Policy | None) -> tuple[str, str
     own: Mapping[str, Any] = model.metrics.get("thresholds") or {}
     review = policy.review_at if policy and policy.review_at is not None else own.get("review")
     decline = policy.decline_at if policy and policy.decline_at is not None else own.get("decline")
-    return percent(review, 1), percent(decline, 1)
+    return percent(review, 1), "never" if decline is not None and decline >= 1 else percent(decline, 1)
 
 
 def top_features(metrics: Mapping[str, Any]) -> list[TopFeature]:

@@ -28,6 +28,7 @@ ROLES = {
     "POST /models/{model_id:str}/refuse": "lead",
     "GET /models/{model_id:str}": "viewer",
     "GET /models/{model_id:str}/report.json": "viewer",
+    "GET /models/{model_id:str}/card.md": "viewer",
     "GET /audit": "lead",
     "GET /stream/queue": "viewer",
     "GET /stream/alerts/{alert_id:uuid}": "viewer",
