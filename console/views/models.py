@@ -125,7 +125,7 @@ def model_card(
     """`reader`: the actor who looks, as `requested_by` writes one."""
     review, decline = _thresholds(model, policy)
     gates = [
-        Gate(gate["name"].replace("_", " "), bool(gate["passed"]), gate["detail"])
+        Gate(gate["name"].replace("_", " ").capitalize(), bool(gate["passed"]), gate["detail"])
         for gate in model.metrics.get("gates") or []
     ]
     return ModelCard(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -17,10 +18,13 @@ from console.views.words import (
     entity,
     moment,
     money,
+    percent,
     score,
 )
 from core.base.terms import AlertStatus, EntityKind, Label, Outcome
 from core.tables.casework import Alert
+
+_CONTROL_REASON: Final = "Approved, and drawn by chance to be looked at"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class AlertRow:
     status_words: str
     who: str
     """Who claimed or closed it; empty for an open one."""
+    control: str
+    """Why an approved payment is here: it was drawn at random. Empty for an alert on its own merit."""
 
 
 def people_in(alerts: Sequence[Alert]) -> list[UUID]:
@@ -62,13 +68,23 @@ def alert_row(alert: Alert, names: Mapping[UUID, str], now: datetime) -> AlertRo
         expected_loss=money(alert.expected_loss_minor, alert.currency),
         amount=money(alert.amount_minor, alert.currency),
         outcome=OUTCOMES[Outcome(alert.outcome)],
-        reason=alert.top_reason,
+        reason=alert.top_reason if alert.control_probability is None else _CONTROL_REASON,
         customer=entity(EntityKind.CUSTOMER, alert.customer_id),
         merchant=entity(EntityKind.MERCHANT, alert.merchant_id),
         opened=moment(alert.opened_at, now),
         status=alert.status,
         status_words=status_words(alert),
         who=names.get(holder, "") if holder else "",
+        control=control_words(alert.control_probability),
+    )
+
+
+def control_words(probability: float | None) -> str:
+    if probability is None:
+        return ""
+    return (
+        f"Drawn by chance, at {percent(probability, 2)}, from the payments that were approved: "
+        "so that the labels a model learns from are not only those of alerts."
     )
 
 

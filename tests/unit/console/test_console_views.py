@@ -120,6 +120,14 @@ def test_a_row_says_who_holds_or_closed_it() -> None:
     assert (closed.status_words, closed.who) == ("Fraud", "An analyst")
 
 
+def test_a_control_sample_says_so_and_an_alert_on_its_own_merit_does_not() -> None:
+    template = templates().get_template("_alert_row.html")
+    drawn = template.render(row=alert_row(an_alert(control_probability=0.001, outcome="approve"), {}, NOW))
+    assert "Control sample" in drawn
+    assert "Drawn by chance, at 0.10%," in drawn
+    assert "Control sample" not in template.render(row=alert_row(an_alert(), {}, NOW))
+
+
 def test_a_row_escapes_what_came_from_outside() -> None:
     alert = an_alert(customer_id='"><script>alert(1)</script>', top_reason="<b>bold</b>")
     html = templates().get_template("_alert_row.html").render(row=alert_row(alert, {}, NOW))
