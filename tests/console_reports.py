@@ -59,7 +59,10 @@ def a_report(**changes: Any) -> dict[str, Any]:
         "latency": {"one_row_ms": 0.231, "row_us_at_256": 24.8, "explain_ms": 0.41},
         "leakage": {
             "features_checked": 96, "labels_too_early": 0,
-            "alone": [["customer_velocity_1h_count", 0.871, 0.22], ["amount_vs_own_mean", 0.802, 0.14]],
+            "alone": [
+                {"name": "customer_velocity_1h_count", "roc_auc": 0.871, "share": 0.22, "recall_when_pure": 0.1, "own": False},
+                {"name": "amount_vs_own_mean", "roc_auc": 0.802, "share": 0.14, "recall_when_pure": 0.0, "own": False},
+            ],
         },
         "features": {"used": 88, "catalogue": 96},
     }  # fmt: skip

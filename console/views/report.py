@@ -270,7 +270,7 @@ def _leakage(found: Mapping[str, Any] | None) -> list[Fact]:
     if found.get("labels_too_early") is not None:
         facts.append(Fact("Labels reported before their payment", count(found["labels_too_early"])))
     facts += [
-        Fact(title_of(name), f"ROC AUC {number(auc)} alone", f"{percent(share)} of the score")
-        for name, auc, share in found.get("alone") or []
+        Fact(title_of(one["name"]), f"ROC AUC {number(one['roc_auc'])} alone", f"{percent(one['share'])} of the score")
+        for one in found.get("alone") or []
     ]
     return facts

@@ -120,9 +120,14 @@ def precision_recall_points(is_fraud: BoolArray, probability: FloatArray, most: 
 
 
 def reliability(is_fraud: BoolArray, probability: FloatArray, bins: int = 10) -> list[list[float]]:
-    """[mean score, fraud rate, payments] for bins that each expect the same number of frauds, lowest scores first."""
+    """[mean score, fraud rate, payments] for bins that each expect the same number of frauds, lowest scores first.
+
+    Equal scores stay in one bin.
+    """
     order = np.argsort(probability, kind="stable")
-    expected = np.cumsum(probability[order])
+    rising = probability[order]
+    expected = np.cumsum(rising)
     edges = np.searchsorted(expected, np.linspace(0, expected[-1], bins + 1)[1:-1], side="right")
+    edges = np.unique(np.searchsorted(rising, rising[edges.clip(0, len(rising) - 1)], side="left"))
     parts = [part for part in np.split(order, edges) if len(part)]
     return [[float(probability[part].mean()), float(is_fraud[part].mean()), len(part)] for part in parts]
