@@ -3,23 +3,12 @@
 Imported by `offline.replay` when it runs (numba takes most of a second to import, and some to compile the first time).
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from models.compiled import compiled
 from models.features.vector import FloatArray, IntArray
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """njit, cached on disk where the folder lets us."""
-    try:
-        return cast(F, njit(cache=True)(function))
-    except RuntimeError:
-        return cast(F, njit(function))
 
 
 class Rings(NamedTuple):

@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
-import numpy.typing as npt
-import treelite
-from treelite.model_builder import Metadata, ModelBuilder, PostProcessorFunc, TreeAnnotation
 
 from core.base.errors import ModelRefused
 from models.features.catalogue import NAMES
 from models.features.vector import FloatArray, FloatMatrix
 from models.scoring.artifact import Artifact, Calibration, Thresholds, decode, unpack, unpack_ensemble
-from models.scoring.ensemble import LEAF, Ensemble
+from models.scoring.ensemble import Ensemble
+from models.scoring.trees import CompiledTrees
 
 GOLDEN_TOLERANCE: Final = 1e-9
 _EDGE: Final = 1e-12
@@ -35,7 +33,7 @@ class Scorer:
         self.thresholds: Thresholds = artifact.thresholds
         self.usual: FloatArray = unpack(artifact.usual)
         self.lineage: dict[str, Any] = artifact.lineage
-        self._model = compile_ensemble(ensemble, len(NAMES))
+        self._trees = CompiledTrees.of(ensemble, len(NAMES))
         self._strangeness = Strangeness.of(artifact)
 
     @classmethod
@@ -43,7 +41,6 @@ class Scorer:
         """Raises ModelRefused unless the file is sound and repeats scikit-learn's margins on its golden payments to 1e-9."""
         artifact = decode(data)
         ensemble = unpack_ensemble(artifact.ensemble)
-        ensemble.check(len(NAMES))
         golden, expected = unpack(artifact.golden), unpack(artifact.golden_margins)
         if (
             golden.shape != (len(expected), len(NAMES))
@@ -59,9 +56,7 @@ class Scorer:
 
     def score(self, matrix: FloatMatrix) -> Scores:
         """matrix: (n, len(NAMES)), NaN = not known."""
-        if len(matrix) == 0:
-            return Scores(np.empty(0), np.empty(0))
-        margin = _sums(self._model, matrix)
+        margin = self._trees.sums(matrix)
         return Scores(margin, calibrated(self.calibration, margin))
 
     def anomaly(self, matrix: FloatMatrix) -> FloatArray | None:
@@ -73,7 +68,7 @@ class Scorer:
 class Strangeness:
     """The anomaly trees, compiled, and how their sums lay over the training payments."""
 
-    model: treelite.Model
+    trees: CompiledTrees
     steps: FloatArray
     shares: FloatArray
     """steps: (k,) different sums, ascending. shares: (k,) of training payments below each."""
@@ -86,28 +81,19 @@ class Strangeness:
             if any(part is not None for part in parts):
                 raise ModelRefused("the model's anomaly trees lack their quantiles or their golden sums")
             return None
-        ensemble, quantiles = unpack_ensemble(artifact.anomaly), unpack(artifact.anomaly_quantiles)
-        ensemble.check(len(NAMES))
+        quantiles = unpack(artifact.anomaly_quantiles)
         if quantiles.ndim != 1 or len(quantiles) < 2 or not bool((np.diff(quantiles) >= 0).all()):
             raise ModelRefused("the quantiles of the model's anomaly trees are not in order")
         # Of equal sums the first: payments that share one are not less unusual than each other.
         steps, first = np.unique(quantiles, return_index=True)
-        return cls(compile_ensemble(ensemble, len(NAMES)), steps, first / (len(quantiles) - 1))
+        return cls(CompiledTrees.of(unpack_ensemble(artifact.anomaly), len(NAMES)), steps, first / (len(quantiles) - 1))
 
     def sums(self, matrix: FloatMatrix) -> FloatArray:
         """(n,). scikit-learn's forests compare features in single precision; so do we, to land in the same leaves."""
-        return _sums(self.model, np.asarray(matrix, dtype=np.float32))
+        return self.trees.sums(np.asarray(matrix, dtype=np.float32))
 
     def quantile(self, matrix: FloatMatrix) -> FloatArray:
-        if len(matrix) == 0:
-            return np.empty(0)
         return np.interp(self.sums(matrix), self.steps, self.shares, right=1.0)
-
-
-def _sums(model: treelite.Model, matrix: npt.NDArray[np.floating[Any]]) -> FloatArray:
-    data = np.ascontiguousarray(matrix, dtype=np.float64)
-    sums: FloatArray = treelite.gtil.predict(model, data, nthread=1, pred_margin=True).reshape(len(matrix))
-    return sums
 
 
 def _same(found: FloatArray, expected: FloatArray, what: str) -> None:
@@ -120,45 +106,3 @@ def calibrated(calibration: Calibration, margin: FloatArray) -> FloatArray:
     """Probabilities; increasing in the margin, kept off 0 and 1 (nothing is certain)."""
     logit = np.clip(calibration.slope * margin + calibration.intercept, -700, 700)
     return np.asarray(np.clip(1 / (1 + np.exp(-logit)), _EDGE, 1 - _EDGE), dtype=np.float64)
-
-
-def compile_ensemble(ensemble: Ensemble, features: int) -> treelite.Model:
-    builder = ModelBuilder(
-        threshold_type="float64",
-        leaf_output_type="float64",
-        metadata=Metadata(
-            num_feature=features,
-            task_type="kBinaryClf",
-            average_tree_output=False,
-            num_target=1,
-            num_class=[1],
-            leaf_vector_shape=(1, 1),
-        ),
-        tree_annotation=TreeAnnotation(
-            num_tree=ensemble.trees, target_id=[0] * ensemble.trees, class_id=[0] * ensemble.trees
-        ),
-        postprocessor=PostProcessorFunc(name="identity"),
-        base_scores=[ensemble.base],
-    )
-    for tree in range(ensemble.trees):
-        builder.start_tree()  # type: ignore[no-untyped-call]
-        _build_nodes(builder, ensemble, ensemble.nodes(tree))
-        builder.end_tree()  # type: ignore[no-untyped-call]
-    return builder.commit()
-
-
-def _build_nodes(builder: ModelBuilder, ensemble: Ensemble, nodes: slice) -> None:
-    for key, node in enumerate(range(nodes.start, nodes.stop)):
-        builder.start_node(key)
-        if ensemble.left[node] == LEAF:
-            builder.leaf(float(ensemble.value[node]))
-        else:
-            builder.numerical_test(
-                feature_id=int(ensemble.feature[node]),
-                threshold=float(ensemble.threshold[node]),
-                default_left=bool(ensemble.missing_left[node]),
-                opname="<=",
-                left_child_key=int(ensemble.left[node]),
-                right_child_key=int(ensemble.right[node]),
-            )
-        builder.end_node()  # type: ignore[no-untyped-call]

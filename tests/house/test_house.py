@@ -13,7 +13,6 @@ from workers import roster
 COMMITS = {
     "core/infra/postgres.py": "the unit of work",
     "backend/migrations/env.py": "Alembic's own connection; there is no unit of work before there is a schema",
-    "models/scoring/scorer.py": "the commit of treelite's model builder, not of a database",
 }
 ENVIRONMENT = {
     "backend/supervisor.py": "hands it on to the processes it starts",
