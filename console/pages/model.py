@@ -77,4 +77,4 @@ async def model_markdown(request: ConsoleRequest, model_id: FromPath[str]) -> Re
         stage=STAGES[ModelStage(model.stage)],
         trained_at=rfc3339(model.trained_at),
     )
-    return Response(card, media_type="text/markdown; charset=utf-8")
+    return Response(card, media_type="text/markdown")

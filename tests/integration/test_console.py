@@ -134,7 +134,11 @@ async def test_the_token_may_come_in_the_header(analyst: Browser, resources: Res
         (Role.VIEWER, "/alerts/{alert}/decide", 403),
         (Role.VIEWER, "/alerts/{alert}/notes", 403),
         (Role.ANALYST, "/models/train", 403),
+        (Role.ANALYST, "/models/rollback", 403),
+        (Role.ANALYST, "/models/0123456789ab/shadow", 403),
+        (Role.ANALYST, "/models/0123456789ab/stop-shadow", 403),
         (Role.ANALYST, "/models/0123456789ab/promote", 403),
+        (Role.ANALYST, "/models/0123456789ab/refuse", 403),
         (Role.ANALYST, "/alerts/{alert}/claim", 303),
     ],
 )
