@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,37 @@ class LabelledHistory(Protocol):
     def reported_at_ms(self) -> IntArray: ...
 
 
+_COLUMNS: Final = (
+    "label",
+    "occurred_at_ms",
+    "reported_at_ms",
+    "amount_minor",
+    "card",
+    "customer",
+    "weight",
+    "inclusion",
+)
+_AMOUNT_BANDS: Final = ("lowest quarter", "below the median", "above the median", "highest quarter")
+_CUSTOMER_AGES: Final = ("new (less than 7 days)", "young (less than 30 days)", "old (30 days and more)")
+_AGES_MS: Final = np.array([7, 30]) * 86_400_000
+
+
+@runtime_checkable
+class SampledHistory(Protocol):
+    """Optional parts of a history: `Dataset.inclusion`, and segments as (names, (n,) codes)."""
+
+    @property
+    def inclusion(self) -> FloatArray: ...
+
+
+@runtime_checkable
+class SegmentedHistory(Protocol):
+    """segments: by attribute, (names, (n,) place in them or -1)."""
+
+    @property
+    def segments(self) -> Mapping[str, tuple[tuple[str, ...], IntArray]]: ...
+
+
 @dataclass(frozen=True)
 class Segment:
     """Parts of the payments by one attribute. code: (n,) place in `names`, -1 = none."""
@@ -53,6 +84,8 @@ class Dataset:
     reported_at_ms: (n,) when the label became known; any number where UNLABELLED.
     card, customer: (n,) numbers that tell them apart, card -1 = none.
     weight: (n,) how many payments each stands for; ones when not given. segments: parts to judge one by one, by attribute.
+    inclusion: (n,) chance with which people came to look at the payment: 1 = an alert on its own merit, less = drawn for the control
+    sample, NaN = nobody looked. All NaN when not given.
     """
 
     matrix: FloatMatrix
@@ -64,14 +97,16 @@ class Dataset:
     customer: IntArray
     weight: FloatArray = field(default_factory=lambda: np.empty(0))
     segments: Mapping[str, Segment] = field(default_factory=dict)
+    inclusion: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         rows = len(self.matrix)
-        if len(self.weight) == 0:
-            object.__setattr__(self, "weight", np.ones(rows))
+        for name, usual in (("weight", 1.0), ("inclusion", np.nan)):
+            if len(getattr(self, name)) == 0:
+                object.__setattr__(self, name, np.full(rows, usual))
         if self.matrix.shape != (rows, len(NAMES)):
             raise ValueError(f"expected {len(NAMES)} features, got a matrix of shape {self.matrix.shape}")
-        for name in ("label", "occurred_at_ms", "reported_at_ms", "amount_minor", "card", "customer", "weight"):
+        for name in _COLUMNS:
             if getattr(self, name).shape != (rows,):
                 raise ValueError(f"{name} must hold {rows} values")
 
@@ -87,6 +122,8 @@ class Dataset:
             amount_minor=known.history.amount_minor,
             card=known.history.entities[:, kinds.index(EntityKind.CARD)],
             customer=known.history.entities[:, kinds.index(EntityKind.CUSTOMER)],
+            segments=segments_of(known),
+            inclusion=known.inclusion if isinstance(known, SampledHistory) else np.empty(0),
         )
 
     def __len__(self) -> int:
@@ -103,6 +140,7 @@ class Dataset:
             self.customer[which],
             self.weight[which],
             {by: replace(segment, code=segment.code[which]) for by, segment in self.segments.items()},
+            self.inclusion[which],
         )
 
     @property
@@ -117,16 +155,37 @@ class Dataset:
     def sha256(self) -> str:
         """Identifies exactly this data in a model's lineage."""
         digest = hashlib.sha256()
-        for array in (
-            self.matrix,
-            self.label,
-            self.occurred_at_ms,
-            self.reported_at_ms,
-            self.amount_minor,
-            self.holder,
-        ):
-            digest.update(np.ascontiguousarray(array).tobytes())
+        for name in ("matrix", *_COLUMNS):
+            digest.update(np.ascontiguousarray(getattr(self, name)).ravel().view(np.uint8).data)
         return digest.hexdigest()
 
     def counts(self) -> Mapping[str, Any]:
         return {"payments": len(self), "frauds": int(self.is_fraud.sum())}
+
+
+def segments_of(known: LabelledHistory) -> dict[str, Segment]:
+    """What the history names (channel, currency, merchant category), the size of the amount, and how long the customer is known.
+
+    The bands of amounts are quarters of the payments, so their bounds follow the data. A customer's first payment is the first there.
+    """
+    named = known.segments if isinstance(known, SegmentedHistory) else {}
+    found = {by: Segment(names, np.asarray(code, dtype=np.int64)) for by, (names, code) in named.items() if names}
+    if len(known.history.occurred_at_ms) == 0:
+        return found
+    amount = known.history.amount_minor
+    band = np.searchsorted(np.quantile(amount, (0.25, 0.5, 0.75)), amount, side="left")
+    age = np.searchsorted(_AGES_MS, _known_for_ms(known.history), side="right")
+    return {
+        **found,
+        "amount_band": Segment(_AMOUNT_BANDS, band.astype(np.int64)),
+        "customer_age": Segment(_CUSTOMER_AGES, age.astype(np.int64)),
+    }
+
+
+def _known_for_ms(history: History) -> IntArray:
+    """(n,) time since the customer's earliest payment."""
+    customer = history.entities[:, list(EntityKind).index(EntityKind.CUSTOMER)]
+    _, code = np.unique(customer, return_inverse=True)
+    earliest = np.full(int(code.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, code, history.occurred_at_ms)
+    return np.asarray(history.occurred_at_ms - earliest[code])

@@ -33,7 +33,7 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class Split:
-    """Slices in time order, labels settled; boundaries in epoch ms, each slice [from, to)."""
+    """Slices in time order, labels settled; boundaries in epoch ms, each slice [from, to). now_ms: the newest moment in the data."""
 
     train: Dataset
     calibration: Dataset
@@ -42,6 +42,7 @@ class Split:
     calibration_from_ms: int
     test_from_ms: int
     test_until_ms: int
+    now_ms: int
 
 
 def split(dataset: Dataset, options: SplitOptions) -> Split:
@@ -70,13 +71,14 @@ def split(dataset: Dataset, options: SplitOptions) -> Split:
             label_delay_days=options.label_delay_days,
         )
     parts = Split(
-        train=_settled(dataset, 0, train_until, calibration_from, options.presume_legitimate),
-        calibration=_settled(dataset, calibration_from, test_from, now, options.presume_legitimate),
-        test=_settled(dataset, test_from, until, now, options.presume_legitimate),
+        train=settled(dataset, 0, train_until, calibration_from, options.presume_legitimate),
+        calibration=settled(dataset, calibration_from, test_from, now, options.presume_legitimate),
+        test=settled(dataset, test_from, until, now, options.presume_legitimate),
         train_until_ms=train_until,
         calibration_from_ms=calibration_from,
         test_from_ms=test_from,
         test_until_ms=until,
+        now_ms=now,
     )
     _require(parts.train, "training", options.least_train)
     _require(parts.calibration, "calibration", options.least_calibration)
@@ -88,17 +90,13 @@ def _at_share(times: IntArray, share: float) -> int:
     return int(times[min(int(len(times) * max(share, 0.0)), len(times) - 1)])
 
 
-def _settled(dataset: Dataset, start: int, end: int, known_at: int, presume_legitimate: bool) -> Dataset:
+def settled(dataset: Dataset, start: int, end: int, known_at: int, presume_legitimate: bool) -> Dataset:
     """Payments of [start, end) with what was known of them at `known_at`; a label that came later leaves its payment out."""
-    inside = np.flatnonzero((dataset.occurred_at_ms >= start) & (dataset.occurred_at_ms < end))
-    rows = dataset.rows(inside)
-    labelled = rows.label != UNLABELLED
-    keep = labelled & (rows.reported_at_ms <= known_at)
-    if presume_legitimate:
-        keep |= ~labelled
-    settled = rows.rows(keep)
-    label = np.where(settled.label == FRAUD, FRAUD, LEGITIMATE)
-    return replace(settled, label=label)
+    inside = (dataset.occurred_at_ms >= start) & (dataset.occurred_at_ms < end)
+    labelled = dataset.label != UNLABELLED
+    known = labelled & (dataset.reported_at_ms <= known_at)
+    rows = dataset.rows(inside & (known | ~labelled if presume_legitimate else known))
+    return replace(rows, label=np.where(rows.label == FRAUD, FRAUD, LEGITIMATE))
 
 
 def _require(rows: Dataset, name: str, least: int) -> None:

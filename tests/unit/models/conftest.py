@@ -6,11 +6,14 @@ import pytest
 from models.features.catalogue import NAMES
 from models.scoring.dataset import Dataset
 from models.scoring.scorer import Scorer
-from models.scoring.training import Trained, TrainingOptions, TreeOptions, train
+from models.scoring.training import SearchOptions, Trained, TrainingOptions, TreeOptions, train
 
 DAY_MS = 86_400_000
 START_MS = 1_600_000_000_000
-OPTIONS = TrainingOptions(trees=TreeOptions(iterations=60, learning_rate=0.15))
+OPTIONS = TrainingOptions(
+    trees=TreeOptions(iterations=60, learning_rate=0.15), search=SearchOptions(candidates=0), drop_useless=False, weeks=0
+)
+"""Given options, taken as they are: what a training finds out by itself has tests of its own."""
 
 
 def make_dataset(rows: int = 12_000, days: int = 60, seed: int = 3) -> Dataset:
