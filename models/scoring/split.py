@@ -96,7 +96,9 @@ def settled(dataset: Dataset, start: int, end: int, known_at: int, presume_legit
     labelled = dataset.label != UNLABELLED
     known = labelled & (dataset.reported_at_ms <= known_at)
     rows = dataset.rows(inside & (known | ~labelled if presume_legitimate else known))
-    return replace(rows, label=np.where(rows.label == FRAUD, FRAUD, LEGITIMATE))
+    # Nobody reported what is only presumed: it is known from when it is presumed.
+    reported = np.where(rows.label == UNLABELLED, known_at, rows.reported_at_ms)
+    return replace(rows, label=np.where(rows.label == FRAUD, FRAUD, LEGITIMATE), reported_at_ms=reported)
 
 
 def _require(rows: Dataset, name: str, least: int) -> None:

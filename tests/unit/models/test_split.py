@@ -31,9 +31,11 @@ def test_training_knows_only_what_was_reported_by_then(dataset: Dataset) -> None
 
 
 def test_a_silent_payment_is_legitimate_once_old_enough(dataset: Dataset) -> None:
-    quiet = replace(dataset, label=np.where(dataset.is_fraud, 1, UNLABELLED))
+    reported = np.where(dataset.is_fraud, dataset.reported_at_ms, 0)  # nobody reported the others
+    quiet = replace(dataset, label=np.where(dataset.is_fraud, 1, UNLABELLED), reported_at_ms=reported)
     presumed = split(quiet, SplitOptions())
     assert set(np.unique(presumed.train.label)) == {0, 1}
+    assert (presumed.test.reported_at_ms >= presumed.test.occurred_at_ms).all()  # presumed, not told before it happened
     with pytest.raises(TrainingImpossible) as raised:
         split(quiet, SplitOptions(presume_legitimate=False))
     assert raised.value.facts["needed"] == 30
