@@ -51,7 +51,8 @@ class Thresholds(msgspec.Struct, frozen=True):
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """golden, golden_margins: payments and the margins scikit-learn gave them at training.
-    usual: (features,) median of each feature over legitimate training payments, NaN = not known.
+    usual: (features,) median of each feature over legitimate training payments, NaN = not known. usual_range: (2, features) their 10th
+    and 90th percentile.
 
     anomaly: trees whose sum grows with strangeness (for an isolation forest, minus the mean path length), over float32 features as
     scikit-learn compares them. anomaly_quantiles: (q,) that sum at evenly spaced quantiles 0 to 1 of training payments, ascending.
@@ -71,6 +72,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     anomaly: PackedEnsemble | None = None
     anomaly_quantiles: PackedArray | None = None
     golden_anomaly: PackedArray | None = None
+    usual_range: PackedArray | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(Artifact)

@@ -22,6 +22,7 @@ from models.scoring.options import TrainingOptions
 from models.scoring.split import Split
 
 _GOLDEN_ROWS: Final = 64
+_USUAL: Final = (0.1, 0.5, 0.9)
 _LIBRARIES: Final = ("numpy", "scipy", "scikit-learn", "numba", "shap")
 
 
@@ -38,6 +39,7 @@ class Parts:
 def pack_model(parts: Parts, slices: Split, lineage: dict[str, Any]) -> bytes:
     grown, isolation = parts.grown, parts.isolation
     golden = golden_rows(slices.test.matrix, grown.margin(slices.test.matrix))
+    low, usual, high = usual_values(slices.train)
     return encode(
         Artifact(
             format=FORMAT,
@@ -48,7 +50,8 @@ def pack_model(parts: Parts, slices: Split, lineage: dict[str, Any]) -> bytes:
             thresholds=parts.thresholds,
             golden=pack(golden),
             golden_margins=pack(grown.margin(golden)),
-            usual=pack(usual_values(slices.train)),
+            usual=pack(usual),
+            usual_range=pack(np.stack([low, high])),
             lineage=lineage,
             anomaly=pack_ensemble(isolation.ensemble()) if isolation else None,
             anomaly_quantiles=pack(isolation.quantiles) if isolation else None,
@@ -65,15 +68,18 @@ def golden_rows(matrix: FloatMatrix, margin: FloatArray) -> FloatMatrix:
     return np.asarray(matrix[rows])
 
 
-def usual_values(rows: Dataset) -> FloatArray:
-    """(features,) median over legitimate payments; NaN for a feature none of them knows. Column by column: memory is bounded."""
+def usual_values(rows: Dataset) -> FloatMatrix:
+    """(3, features) 10th percentile, median and 90th over legitimate payments, values that occur; NaN for a feature none of them knows.
+
+    Column by column: memory is bounded.
+    """
     legitimate = np.flatnonzero(~rows.is_fraud)
-    usual = np.full(rows.matrix.shape[1], np.nan)
-    for column in range(len(usual)):
+    usual = np.full((3, rows.matrix.shape[1]), np.nan)
+    for column in range(usual.shape[1]):
         values = rows.matrix[legitimate, column]
         known = values[~np.isnan(values)]
         if len(known):
-            usual[column] = np.median(known)
+            usual[:, column] = np.quantile(known, _USUAL, method="inverted_cdf")
     return usual
 
 

@@ -32,6 +32,7 @@ class Scorer:
         self.calibration = artifact.calibration
         self.thresholds: Thresholds = artifact.thresholds
         self.usual: FloatArray = unpack(artifact.usual)
+        self.usual_range: FloatMatrix | None = unpack(artifact.usual_range) if artifact.usual_range else None
         self.lineage: dict[str, Any] = artifact.lineage
         self._trees = CompiledTrees.of(ensemble, len(NAMES))
         self._strangeness = Strangeness.of(artifact)
@@ -49,6 +50,8 @@ class Scorer:
         ):
             raise ModelRefused("the model file has no golden payments to be verified with")
         scorer = cls(artifact, ensemble)
+        if scorer.usual_range is not None and scorer.usual_range.shape != (2, len(NAMES)):
+            raise ModelRefused("the model file's usual ranges do not fit its features")
         _same(scorer.score(golden).margin, expected, "golden payments")
         if scorer._strangeness and artifact.golden_anomaly:
             _same(scorer._strangeness.sums(golden), unpack(artifact.golden_anomaly), "golden anomalies")
