@@ -54,6 +54,7 @@ def a_report(**changes: Any) -> dict[str, Any]:
                 {"leaves": 6, "learning_rate": 0.04, "l2": 20.0, "average_precision": 0.728, "round": 3},
             ],
         },
+        "weighting": {"chosen": 1.0, "tried": [_weight(1.0, 0.71), _weight(10.2, 0.705)]},
         "dropped_features": ["ip_new", "card_velocity_30d_count"],
         "anomaly": {"average_precision": 0.081, "roc_auc": 0.811},
         "latency": {"one_row_ms": 0.231, "row_us_at_256": 24.8, "explain_ms": 0.41},
@@ -100,6 +101,10 @@ def _segment(
         "by": by, "name": name, "payments": payments, "frauds": frauds, "average_precision": precision,
         "calibration_ratio": known, "recall_at_review": 0.75, "gain": gain,
     }  # fmt: skip
+
+
+def _weight(weight: float, recall: float) -> dict[str, float]:
+    return {"fraud_weight": weight, "average_precision": 0.73, "recall_at_review": recall}
 
 
 def _week(place: int) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from console.views.words import compact
+
+_LISTED: Final = 8
+"""Longer lists are counted; the JSON holds them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ def plain(value: Any) -> str:
         case int() | float():
             return compact(value)
         case list() | tuple():
-            return ", ".join(plain(part) for part in value) or "none"
+            listed = ", ".join(plain(part) for part in value) or "none"
+            return listed if len(value) <= _LISTED else f"{len(value)} entries"
         case Mapping():
             return ", ".join(f"{titled(str(key)).lower()} {plain(part)}" for key, part in value.items())
         case _:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from console.views.curves import cost_curve, weekly
+from console.views.costs import Price, cost_note, cost_plot, prices
+from console.views.curves import weekly
 from console.views.evidence import title_of
 from console.views.figures import (
     ReportFigure,
@@ -20,19 +21,8 @@ from console.views.lineage import Fact, LineagePart, lineage, plain, titled
 from console.views.models import ModelCard, TopFeature, model_card, top_features
 from console.views.plots import Plot, precision_recall, reliability
 from console.views.slices import SegmentGroup, WeekRow, segments, stability, week_row
-from console.views.words import NOT_KNOWN, count, number, percent, worth
+from console.views.words import NOT_KNOWN, compact, count, number, percent
 from core.tables.policy import Policy, RegisteredModel
-
-
-@dataclass(frozen=True)
-class Price:
-    """A point of the cost curve, in words."""
-
-    title: str
-    threshold: str
-    cost: str
-    alerts: str
-    caught: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +34,8 @@ class SearchRow:
 @dataclass(frozen=True)
 class Search:
     sentence: str
+    weighting: str
+    """Whether frauds weigh more than honest payments; empty when that was not tried."""
     head: list[str]
     rows: list[SearchRow]
     chosen: list[Fact]
@@ -91,16 +83,16 @@ def report(model: RegisteredModel, policy: Policy | None, names: Mapping[UUID, s
         precision_recall=_precision_recall(metrics),
         reliability=reliability(model.id, metrics["reliability"]) if metrics.get("reliability") else None,
         calibration=_calibration(metrics),
-        cost=_cost(metrics),
-        prices=_prices(metrics),
-        cost_note=_cost_note(metrics),
+        cost=cost_plot(metrics),
+        prices=prices(metrics),
+        cost_note=cost_note(metrics),
         stability=weekly("Week by week", weeks, _WEEKLY),
         stability_note=stability(weeks),
         weeks=[week_row(week) for week in weeks],
         segments=segments(metrics.get("segments") or []),
         features=top_features(metrics),
         dropped=[title_of(name) for name in metrics.get("dropped_features") or []],
-        search=_search(metrics.get("search")),
+        search=_search(metrics.get("search"), metrics.get("weighting")),
         anomaly=_anomaly(metrics.get("anomaly")),
         latency=_latency(metrics.get("latency")),
         leakage=_leakage(metrics.get("leakage")),
@@ -166,68 +158,27 @@ def _calibration(metrics: Mapping[str, Any]) -> str:
     return ", ".join(known)
 
 
-def _costs(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = metrics.get("costs") or {}
-    return found
-
-
-def _cost(metrics: Mapping[str, Any]) -> Plot | None:
-    costs = _costs(metrics)
-    own: Mapping[str, Any] = metrics.get("thresholds") or {}
-    chosen = {name: own.get(name) for name in ("review", "decline")}
-    return cost_curve(metrics.get("cost_curve") or [], costs.get("currency"), costs.get("nothing"), chosen)
-
-
-def _prices(metrics: Mapping[str, Any]) -> list[Price]:
-    costs = _costs(metrics)
-    currency = costs.get("currency")
-    points = (("At the chosen threshold", costs.get("chosen")), ("At the cheapest", costs.get("cheapest")))
-    rows = [
-        Price(
-            title,
-            percent(point["threshold"], 1),
-            worth(point["cost"], currency),
-            count(round(point["alerts"])),
-            worth(point["fraud_value_caught"], currency),
-        )
-        for title, point in points
-        if point
-    ]
-    if costs.get("nothing") is not None:
-        rows.append(Price("Approving everything", "none", worth(costs["nothing"], currency), "0", worth(0, currency)))
-    return rows
-
-
-def _cost_note(metrics: Mapping[str, Any]) -> str:
-    costs = _costs(metrics)
-    if not costs:
-        return ""
-    currency = costs.get("currency")
-    parts = [f"An alert costs {_exact(costs['review_cost'], currency)} to look at"]
-    if costs.get("lost_share") is not None:
-        parts.append(f"a missed fraud {percent(costs['lost_share'])} of its amount")
-    if costs.get("friction_share") is not None:
-        parts.append(f"a declined honest payment {percent(costs['friction_share'])} of its amount")
-    note = ", ".join(parts) + "."
-    return note if currency else f"{note} Amounts of different currencies are added as plain numbers."
-
-
-def _exact(hundredths: float, currency: str | None) -> str:
-    return f"{hundredths / 100:,.2f} {currency or ''}".rstrip()
-
-
 _WEEKLY: Final = (
     ("average_precision", "Average precision", "champion"),
     ("card_precision_100", "Card precision@100", "challenger"),
 )
 
 
-def _search(found: Mapping[str, Any] | None) -> Search | None:
+_FIRST: Final = ("round", "candidate")
+_LAST: Final = ("average_precision", "recall_at_review")
+
+
+def _search(found: Mapping[str, Any] | None, weighting: Mapping[str, Any] | None) -> Search | None:
     if not found:
         return None
     table: Sequence[Mapping[str, Any]] = found.get("table") or []
     chosen: Mapping[str, Any] = found.get("chosen") or {}
-    head = list(dict.fromkeys(key for row in table for key in row))
+    known = set[str]().union(*table)
+    head = [
+        *(key for key in _FIRST if key in known),
+        *sorted(known - {*_FIRST, *_LAST}),
+        *(key for key in _LAST if key in known),
+    ]
     rows = [
         SearchRow([plain(row.get(key)) for key in head], bool(chosen) and chosen.items() <= row.items())
         for row in table
@@ -235,10 +186,21 @@ def _search(found: Mapping[str, Any] | None) -> Search | None:
     return Search(
         sentence=f"{count(found['candidates'])} settings in {count(found['rounds'])} rounds; each round keeps the better ones and "
         f"tries them on more payments.",
+        weighting=_weighting(weighting),
         head=[titled(key) for key in head],
         rows=rows,
         chosen=[Fact(titled(key), plain(value)) for key, value in chosen.items()],
     )
+
+
+def _weighting(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return ""
+    tried = ", ".join(
+        f"{compact(one['fraud_weight'])} (recall at review {percent(one['recall_at_review'], 1)})"
+        for one in found["tried"]
+    )
+    return f"Weight of a fraud against an honest payment: {compact(found['chosen'])}; tried: {tried}."
 
 
 def _anomaly(found: Mapping[str, Any] | None) -> list[Fact]:
@@ -260,6 +222,13 @@ def _latency(found: Mapping[str, Any] | None) -> list[Fact]:
     ]
 
 
+def _telling(one: Mapping[str, Any]) -> str:
+    words = f"{percent(one['share'])} of the score"
+    if one.get("recall_when_pure"):
+        words += f", names {percent(one['recall_when_pure'])} of the frauds almost without error"
+    return f"{words}; said by the payment itself" if one.get("own") else words
+
+
 def _leakage(found: Mapping[str, Any] | None) -> list[Fact]:
     """Does a feature know the answer before it is known?"""
     if not found:
@@ -270,7 +239,7 @@ def _leakage(found: Mapping[str, Any] | None) -> list[Fact]:
     if found.get("labels_too_early") is not None:
         facts.append(Fact("Labels reported before their payment", count(found["labels_too_early"])))
     facts += [
-        Fact(title_of(one["name"]), f"ROC AUC {number(one['roc_auc'])} alone", f"{percent(one['share'])} of the score")
+        Fact(title_of(one["name"]), f"ROC AUC {number(one['roc_auc'])} alone", _telling(one))
         for one in found.get("alone") or []
     ]
     return facts

@@ -66,6 +66,9 @@ def test_every_part_of_a_report_is_shown() -> None:
     assert "atm 2,210 4 too few frauds" in parts["segments"]
     assert "−0.061 to −0.004 worse" in parts["segments"]
     assert "12 settings in 3 rounds" in parts["training"]
+    assert (
+        "Weight of a fraud against an honest payment: 1; tried: 1 (recall at review 71.0%), 10.2" in parts["training"]
+    )
     assert "ROC AUC 0.871 alone 22% of the score" in parts["leakage"]
     assert "25 µs a payment" in parts["latency"]
     assert "0.811" in parts["anomaly"]

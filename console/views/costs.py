@@ -1,0 +1,70 @@
+"""What thresholds cost: the curve, the points that matter, and the prices behind them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from console.views.curves import cost_curve
+from console.views.plots import Plot
+from console.views.words import count, percent, worth
+
+
+@dataclass(frozen=True)
+class Price:
+    """A point of the cost curve, in words."""
+
+    title: str
+    threshold: str
+    cost: str
+    alerts: str
+    caught: str
+
+
+def _costs(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = metrics.get("costs") or {}
+    return found
+
+
+def cost_plot(metrics: Mapping[str, Any]) -> Plot | None:
+    costs = _costs(metrics)
+    own: Mapping[str, Any] = metrics.get("thresholds") or {}
+    chosen = {name: own.get(name) for name in ("review", "decline")}
+    return cost_curve(metrics.get("cost_curve") or [], costs.get("currency"), costs.get("nothing"), chosen)
+
+
+def prices(metrics: Mapping[str, Any]) -> list[Price]:
+    costs = _costs(metrics)
+    currency = costs.get("currency")
+    points = (("At the chosen threshold", costs.get("chosen")), ("At the cheapest", costs.get("cheapest")))
+    rows = [
+        Price(
+            title,
+            percent(point["threshold"], 1),
+            worth(point["cost"], currency),
+            count(round(point["alerts"])),
+            worth(point["fraud_value_caught"], currency),
+        )
+        for title, point in points
+        if point
+    ]
+    if costs.get("nothing") is not None:
+        rows.append(Price("Approving everything", "none", worth(costs["nothing"], currency), "0", worth(0, currency)))
+    return rows
+
+
+def cost_note(metrics: Mapping[str, Any]) -> str:
+    costs = _costs(metrics)
+    if not costs:
+        return ""
+    currency = costs.get("currency")
+    parts = [f"An alert costs {_exact(costs['review_cost'], currency)} to look at"]
+    if costs.get("lost_share") is not None:
+        parts.append(f"a missed fraud {percent(costs['lost_share'])} of its amount")
+    if costs.get("friction_share") is not None:
+        parts.append(f"a declined honest payment {percent(costs['friction_share'])} of its amount")
+    note = ", ".join(parts) + "."
+    return note if currency else f"{note} Amounts of different currencies are added as plain numbers."
+
+
+def _exact(hundredths: float, currency: str | None) -> str:
+    return f"{hundredths / 100:,.2f} {currency or ''}".rstrip()
