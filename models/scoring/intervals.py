@@ -10,6 +10,7 @@ from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from models.features.vector import FloatArray, FloatMatrix, IntArray
 from models.scoring.dataset import BoolArray
@@ -17,7 +18,7 @@ from models.scoring.dataset import BoolArray
 CountMatrix = npt.NDArray[np.uint8]
 _DAY_MS: Final = 86_400_000
 _CHUNK: Final = 4_000_000
-"""Weights of cards looked at together, so that memory stays bounded."""
+"""Numbers of a kind held at once, so that memory stays bounded."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Resamples:
     def sums(self, values: FloatArray) -> FloatArray:
         """(resamples,) weighted sum of a number of each payment."""
         by_customer = np.bincount(self.customer, weights=values, minlength=self.times.shape[1])
-        return np.asarray(self.times @ by_customer, dtype=np.float64)
+        return np.array([times @ by_customer for times in self.times], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,40 @@ class Ranked:
         return float((own * precision).sum() / fraud_weight), auc
 
     def resampled(self, draws: Resamples, weight: FloatArray | None = None) -> FloatMatrix:
-        """(resamples, 2) average precision and ROC AUC; `weight`: the payments' own."""
-        found = np.empty((len(draws.times), 2))
-        for place, times in enumerate(draws.times):
-            drawn = times[draws.customer]
-            found[place] = self.figures(drawn if weight is None else drawn * weight)
+        """(resamples, 2) average precision and ROC AUC; `weight`: the payments' own.
+
+        Payments between two frauds only count together, so one sparse product sums them up for every resample at once.
+        """
+        bounds = np.unique(np.concatenate([self.first, self.last + 1]))
+        stretch = np.searchsorted(bounds, np.arange(len(self.order)), side="right")
+        customer = draws.customer[self.order]
+        own = np.ones(len(self.order)) if weight is None else weight[self.order]
+        shape = (len(bounds) + 1, draws.times.shape[1])
+        stretches = csr_array((own, (stretch, customer)), shape=shape)
+        step = max(_CHUNK // max(*shape, 1), 1)
+        parts = [draws.times[start : start + step].T.astype(np.float64) for start in range(0, len(draws.times), step)]
+        fraud = own[self.fraud, None], customer[self.fraud]
+        return np.concatenate([self._judged(stretches @ part, fraud[0] * part[fraud[1]], bounds) for part in parts])
+
+    def _judged(self, sums: FloatMatrix, own: FloatMatrix, bounds: IntArray) -> FloatMatrix:
+        """(resamples, 2). sums: (bounds + 1, resamples) weights up to each bound from the one before. own: (f, resamples) of the frauds."""
+        total = np.cumsum(sums, axis=0)
+        caught = np.concatenate([np.zeros((1, own.shape[1])), np.cumsum(own, axis=0)])
+        before, upto = np.searchsorted(bounds, self.first), np.searchsorted(bounds, self.last + 1)
+        caught_upto, fraud_weight = caught[self.upto], caught[-1]
+        legitimate = total[-1] - fraud_weight
+        false_upto = total[upto] - caught_upto
+        false_before = total[before] - caught[np.searchsorted(self.fraud, self.first, side="left")]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            precision = np.where(total[upto] > 0, caught_upto / total[upto], 0.0)
+            found = np.stack(
+                [
+                    (own * precision).sum(axis=0) / fraud_weight,
+                    (own * (legitimate - (false_before + false_upto) / 2)).sum(axis=0) / (fraud_weight * legitimate),
+                ],
+                axis=1,
+            )
+        found[(fraud_weight <= 0) | (legitimate <= 0)] = np.nan
         return found
 
 

@@ -37,7 +37,7 @@ def segment_figures(
     z = NormalDist().inv_cdf(1 - (1 - confidence) / 2 / max(sum(comparable), 1))
     found = []
     for (by, name, part), judged in zip(parts, comparable, strict=True):
-        figures = _figures(rows.rows(part), ours[part], review, judged)
+        figures = _figures(rows.is_fraud[part], ours[part], rows.weight[part], review, judged)
         gain = _gain(rows.is_fraud[part], ours[part], champion[part], rows.weight[part], draws.rows(part), z) \
             if judged and champion is not None else None  # fmt: skip
         found.append({"by": by, "name": name, **figures, "gain": gain})
@@ -45,11 +45,10 @@ def segment_figures(
     return sorted(found, key=lambda one: (order[one["by"]], -one["payments"]))
 
 
-def _figures(rows: Dataset, score: FloatArray, review: float, judged: bool) -> dict[str, Any]:
-    is_fraud, weight = rows.is_fraud, rows.weight
+def _figures(is_fraud: BoolArray, score: FloatArray, weight: FloatArray, review: float, judged: bool) -> dict[str, Any]:
     frauds = int(is_fraud.sum())
     return {
-        "payments": len(rows),
+        "payments": len(is_fraud),
         "frauds": frauds,
         "average_precision": Ranked.of(is_fraud, score).figures(weight)[0] if judged else None,
         "calibration_ratio": evaluation.calibration(is_fraud, score, weight)["calibration_ratio"] if judged else None,
