@@ -173,7 +173,8 @@ def _explained(verdicts: list[Verdict], matrix: FloatMatrix, lineup: Lineup) -> 
     explanation = champion.explainer.explain(matrix[places])
     for row, place in enumerate(places):
         contributions = explanation.contributions[row]
-        words = reasons(matrix[place], contributions, verdicts[place].payment, champion.scorer.usual)
+        scorer = champion.scorer
+        words = reasons(matrix[place], contributions, verdicts[place].payment, scorer.usual, scorer.usual_range)
         explained = Explained(contributions.tolist(), float(explanation.base), words)
         verdicts[place] = replace(verdicts[place], explained=explained)
     return verdicts

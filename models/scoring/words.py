@@ -1,41 +1,60 @@
-"""Feature values in words: `7 payments`, `EUR 1,250.00`, `3 hours`, `6.2 times`."""
+"""Feature values in words: `7 payments`, `EUR 1,250.00`, `3 hours`, `6.2 times`; `7 transações`, `R$ 1.250,00`. Pure Python."""
 
 import math
 from collections.abc import Callable
 from typing import Final
 
 from core.base.money import exponent_of, to_major
-from models.features.catalogue import Feature, Unit
+from core.base.terms import Language
+from models.features.catalogue import Feature
+from models.scoring.lexicon import EN, LEXICONS, Lexicon, Noun
 
-_DURATIONS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
-
-
-def money(minor: float, currency: str) -> str:
-    return f"{currency} {to_major(round(minor), currency):,.{exponent_of(currency)}f}"
+_SECONDS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
-def number(value: float) -> str:
+def _marked(text: str, lexicon: Lexicon) -> str:
+    """Python's `1,234.5` with the language's own marks."""
+    return text.translate(str.maketrans(",.", lexicon.marks))
+
+
+def money(minor: float, currency: str, lexicon: Lexicon = EN) -> str:
+    symbol = dict(lexicon.currencies).get(currency, currency)
+    return f"{symbol} {amount(minor, currency, lexicon)}"
+
+
+def amount(minor: float, currency: str, lexicon: Lexicon = EN) -> str:
+    """The number of `money`, without its currency."""
+    return _marked(f"{to_major(round(minor), currency):,.{exponent_of(currency)}f}", lexicon)
+
+
+def number(value: float, lexicon: Lexicon = EN) -> str:
     """At most one decimal, more for small values: `12`, `2.5`, `0.04`."""
     if value == 0 or abs(value) >= 10:
-        return f"{value:,.0f}"
-    return f"{value:.1f}".removesuffix(".0") if abs(value) >= 0.1 else f"{value:.1g}"
+        return _marked(f"{value:,.0f}", lexicon)
+    return _marked(f"{value:.1f}".removesuffix(".0") if abs(value) >= 0.1 else f"{value:.1g}", lexicon)
 
 
-def payments(count: float) -> str:
-    text = number(count)
-    return f"{text} payment" if text == "1" else f"{text} payments"
+def counted(value: float, noun: Noun, lexicon: Lexicon = EN) -> str:
+    text = number(value, lexicon)
+    one = 0 < abs(value) < 2 if lexicon.one_below_two and text != "2" else text == "1"
+    return f"{text} {noun[0] if one else noun[1]}"
 
 
-def duration(seconds: float) -> str:
-    for name, size in _DURATIONS:
+def duration(seconds: float, lexicon: Lexicon = EN) -> str:
+    for name, size in _SECONDS:
         if seconds >= size or name == "second":
-            text = number(seconds / size) if size > 1 and seconds < 10 * size else f"{seconds / size:.0f}"
-            return f"{text} {name}" if text == "1" else f"{text} {name}s"
+            # From ten of a unit on, and for seconds, halves say nothing.
+            value = seconds / size if size > 1 and seconds < 10 * size else round(seconds / size)
+            return counted(value, getattr(lexicon, name), lexicon)
     raise AssertionError(seconds)
 
 
-def deviations(value: float) -> str:
-    return f"{number(abs(value))} standard deviations {'above' if value >= 0 else 'below'}"
+def deviations(value: float, lexicon: Lexicon = EN) -> str:
+    return f"{counted(abs(value), lexicon.deviation, lexicon)} {_side(value, lexicon)}"
+
+
+def _side(value: float, lexicon: Lexicon) -> str:
+    return lexicon.above if value >= 0 else lexicon.below
 
 
 def clock_time(hour: float) -> str:
@@ -43,26 +62,48 @@ def clock_time(hour: float) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-_WORDS: Final[dict[Unit, Callable[[float], str]]] = {
-    "payments": payments,
+_WORDS: Final[dict[str, Callable[[float, Lexicon], str]]] = {
+    "payments": lambda value, words: counted(value, words.payment, words),
     "s": duration,
-    "times": lambda value: f"{number(value)} times",
+    "times": lambda value, words: words.times.format(value=number(value, words)),
     "deviations": deviations,
-    "flag": lambda value: "yes" if value else "no",
-    "hour": clock_time,
-    "share": lambda value: f"{number(value * 100)}%",
+    "flag": lambda value, words: words.yes if value else words.no,
+    "hour": lambda value, _: clock_time(value),
+    "share": lambda value, words: f"{number(value * 100, words)}%",
+    "km": lambda value, words: f"{number(value, words)} km",
+    "km/h": lambda value, words: f"{number(value, words)} km/h",
 }
+_SHORT: Final[dict[str, Callable[[float, Lexicon], str]]] = {
+    "payments": number,
+    "times": number,
+    "deviations": lambda value, words: f"{number(abs(value), words)} {_side(value, words)}",
+}
+"""Beside a sentence that names the noun: `7 payments ...; usual is 1`."""
+NO_RANGE: Final = frozenset({"flag", "hour"})
+"""Units of which nothing is usual."""
 
 
-def in_words(feature: Feature, value: float, currency: str) -> str:
+def in_words(feature: Feature, value: float, currency: str, language: Language = Language.EN) -> str:
     """The value alone; money in the payment's currency."""
-    return money(value, currency) if feature.unit == "minor" else _WORDS[feature.unit](value)
+    lexicon = LEXICONS[language]
+    return money(value, currency, lexicon) if feature.unit == "minor" else _WORDS[feature.unit](value, lexicon)
 
 
-def clause(feature: Feature, value: float, currency: str) -> str:
+def range_in_words(feature: Feature, low: float, high: float, currency: str, language: Language = Language.EN) -> str:
+    """`1 to 3`, `EUR 5.00 to 93.00`, `2 hours to 3 days`; one value where both ends read the same."""
+    lexicon = LEXICONS[language]
+    if feature.unit == "minor":
+        first, last = money(low, currency, lexicon), amount(high, currency, lexicon)
+        return first if first == money(high, currency, lexicon) else lexicon.span.format(low=first, high=last)
+    words = _SHORT.get(feature.unit) or _WORDS[feature.unit]
+    first, last = words(low, lexicon), words(high, lexicon)
+    return first if first == last else lexicon.span.format(low=first, high=last)
+
+
+def clause(feature: Feature, value: float, currency: str, language: Language = Language.EN) -> str:
     """A clause about this payment, without capital and full stop."""
     if math.isnan(value):
         return feature.when_unknown
     if value == 0 and feature.when_zero is not None:
         return feature.when_zero
-    return feature.sentence.format(value=in_words(feature, value, currency))
+    return feature.sentence.format(value=in_words(feature, value, currency, language))

@@ -47,6 +47,14 @@ def test_a_reason_names_value_and_usual() -> None:
             "direction": "up",
             "contribution": pytest.approx(1.2),
             "features": [{"name": "device_velocity_1h_count", "value": 7.0, "contribution": 1.2, "usual": 1.0}],
+            "evidence": {
+                "feature": "device_velocity_1h_count",
+                "entity": "device",
+                "what": "payments",
+                "window_s": 3600,
+                "most": None,
+                "count": 7,
+            },
         }
     ]
 

@@ -1,0 +1,81 @@
+"""The words of each language that turn numbers into text. Pure Python: workers carry no Babel, the console no numpy."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from core.base.terms import Language
+
+Noun = tuple[str, str]
+"""One and many."""
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """marks: what stands for the comma and the point of `1,234.5`. currencies: symbols that every reader of the language knows.
+
+    Texts take {value}, or {low} and {high}.
+    """
+
+    marks: str
+    payment: Noun
+    day: Noun
+    hour: Noun
+    minute: Noun
+    second: Noun
+    times: str
+    above: str
+    below: str
+    deviation: Noun
+    yes: str
+    no: str
+    span: str
+    usual: str
+    usual_here: str
+    largest: str
+    one_below_two: bool
+    """Whether 1.5 takes the noun for one, as in Portuguese."""
+    currencies: tuple[tuple[str, str], ...] = ()
+
+
+EN: Final = Lexicon(
+    marks=",.",
+    payment=("payment", "payments"),
+    day=("day", "days"),
+    hour=("hour", "hours"),
+    minute=("minute", "minutes"),
+    second=("second", "seconds"),
+    times="{value} times",
+    above="above",
+    below="below",
+    deviation=("standard deviation", "standard deviations"),
+    yes="yes",
+    no="no",
+    span="{low} to {high}",
+    usual="usual is {value}",
+    usual_here="this customer's usual is {value}",
+    largest="the largest so far {value}",
+    one_below_two=False,
+)
+
+PT: Final = Lexicon(
+    marks=".,",
+    payment=("transação", "transações"),
+    day=("dia", "dias"),
+    hour=("hora", "horas"),
+    minute=("minuto", "minutos"),
+    second=("segundo", "segundos"),
+    times="{value} vezes",
+    above="acima",
+    below="abaixo",
+    deviation=("desvio-padrão", "desvios-padrão"),
+    yes="sim",
+    no="não",
+    span="{low} a {high}",
+    usual="o habitual é {value}",
+    usual_here="o habitual deste cliente é {value}",
+    largest="o maior até agora, {value}",
+    one_below_two=True,
+    currencies=(("BRL", "R$"),),
+)
+
+LEXICONS: Final = {Language.EN: EN, Language.PT_BR: PT}
