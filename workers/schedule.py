@@ -1,9 +1,9 @@
-"""What happens by the clock: expired claims go back to the queue; retraining when it is due."""
+"""What happens by the clock: expired claims go back to the queue; trainings whose worker was lost too; retraining when it is due."""
 
 from datetime import timedelta
 
 from core.acts import casework as acts
-from core.acts import registry
+from core.acts import registry, trainings
 from core.acts.audit import system
 from core.base.clock import utc_now
 from core.infra.postgres import UnitOfWork
@@ -19,6 +19,8 @@ async def schedule(context: JobContext) -> None:
     while not context.stopping.is_set():
         async with context.resources.postgres.unit_of_work() as work:
             await acts.release_expired(work, context.resources.redis, by=ACTOR)
+        async with context.resources.postgres.unit_of_work() as work:
+            await trainings.ask_again_for_stalled(work, context.resources.redis, by=ACTOR)
         if ticks % 12 == 0:
             await retrain_when_due(context)
         ticks += 1

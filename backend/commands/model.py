@@ -52,6 +52,7 @@ async def actor_of(work: "UnitOfWork", email: str | None) -> "Actor":
 def train(
     by: By = None,
     wait: Annotated[bool, typer.Option(help="Show how it goes on until it is done.")] = True,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Stop the training that waits or is under way.")] = False,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -63,13 +64,32 @@ def train(
             run = await registry.request_training(work, by=await actor_of(work, by))
         return await _follow(resources, run, quiet=as_json) if wait else run
 
-    run = with_resources(data_dir, ask)
-    if as_json:
+    async def stop(resources: "Resources") -> "TrainingRun":
+        return await _cancel(resources, by)
+
+    run = with_resources(data_dir, stop if cancel else ask)
+    if cancel and not as_json:
+        show(f"training {run.id} " + ("is cancelled" if run.ended_at else "stops at its next step"))
+    elif as_json:
         show_json({"run": str(run.id), "status": run.status, "step": run.step, "model": run.model_id})
+    elif wait and run.step.startswith("refused"):
+        show(f"model {run.model_id} is {run.step}")
     elif wait:
         show(f"challenger {run.model_id} is registered; promote it with: ronda promote {run.model_id} --by EMAIL")
     else:
         show(f"training {run.id} is asked for")
+
+
+async def _cancel(resources: "Resources", by: str | None) -> "TrainingRun":
+    """Raises NotFound when there is nothing to cancel."""
+    from core.acts import trainings
+    from core.stores import policy
+
+    async with resources.postgres.unit_of_work() as work:
+        run = await policy.unfinished_run(work)
+        if run is None:
+            raise NotFound("no training waits or is under way")
+        return await trainings.cancel_training(work, resources.redis, run.id, by=await actor_of(work, by))
 
 
 async def _follow(resources: "Resources", run: "TrainingRun", *, quiet: bool) -> "TrainingRun":
@@ -90,6 +110,8 @@ async def _follow(resources: "Resources", run: "TrainingRun", *, quiet: bool) ->
         steps.done()
     if run.status == RunStatus.FAILED.value:
         raise TrainingFailed(f"the training failed: {run.step}")
+    if run.status == RunStatus.CANCELLED.value:
+        raise TrainingFailed("the training was cancelled")
     return run
 
 

@@ -36,6 +36,7 @@ RUN_STATUSES: Final = {
     RunStatus.RUNNING: "Running",
     RunStatus.DONE: "Done",
     RunStatus.FAILED: "Failed",
+    RunStatus.CANCELLED: "Cancelled",
 }
 FEATURES_STATUSES: Final = {
     FeaturesStatus.COMPLETE: "Complete",

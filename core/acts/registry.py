@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from core.acts.audit import Actor, Event, record
 from core.acts.outbox import enqueue
@@ -14,7 +13,7 @@ from core.base.errors import InvalidInput, NotAllowedNow, NotFound
 from core.base.ids import ModelId, new_uuid
 from core.base.terms import Action, ModelStage, Result, RunStatus
 from core.contracts.messages import TrainingRequested
-from core.contracts.topology import BELL_MODELS, BELL_RUNS, TRAINING
+from core.contracts.topology import BELL_MODELS, TRAINING
 from core.infra.artifacts import Artifacts
 from core.infra.postgres import UnitOfWork
 from core.infra.redis import Redis, ring
@@ -38,28 +37,6 @@ async def request_training(work: UnitOfWork, *, by: Actor) -> TrainingRun:
     await record(work, Event(by, Action.MODEL_TRAIN_REQUEST, "training_run", str(run.id)))
     await enqueue(work, TRAINING, TrainingRequested(run_id=run.id))
     return run
-
-
-async def move_run(
-    work: UnitOfWork,
-    redis: Redis,
-    run_id: UUID,
-    *,
-    status: RunStatus,
-    progress: float,
-    step: str,
-    model_id: ModelId | None = None,
-) -> None:
-    """Write how far a training is; `step` is what people read."""
-    run = await policy.run(work, run_id)
-    if run is None:
-        raise NotFound("there is no such training run")
-    run.status, run.progress, run.step = status.value, progress, step
-    run.started_at = run.started_at or utc_now()
-    if status in (RunStatus.DONE, RunStatus.FAILED):
-        run.ended_at, run.model_id = utc_now(), model_id
-    await policy.save(work, run)
-    work.after_commit.append(partial(ring, redis, BELL_RUNS, [str(run_id)]))
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class RunStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Role(StrEnum):
@@ -116,6 +117,7 @@ class Action(StrEnum):
     NOTE_ADD = "note.add"
     LABEL_RECORD = "label.record"
     MODEL_TRAIN_REQUEST = "model.train_request"
+    MODEL_TRAIN_CANCEL = "model.train_cancel"
     MODEL_REGISTER = "model.register"
     MODEL_SHADOW_START = "model.shadow_start"
     MODEL_SHADOW_STOP = "model.shadow_stop"

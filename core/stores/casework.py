@@ -122,6 +122,29 @@ async def walk_labels(work: UnitOfWork, *, batch: int = 5000) -> AsyncIterator[S
         work.session.expunge_all()
 
 
+async def walk_alert_chances(
+    work: UnitOfWork, until: datetime | None, *, batch: int = 5000
+) -> AsyncIterator[Sequence[tuple[UUID, float | None]]]:
+    """(transaction uid, chance with which it was drawn for the control sample; None = an alert on its own merit) of alerts opened by
+    `until`, in batches.
+    """
+    last = UUID(int=0)
+    while True:
+        query = (
+            select(Alert.transaction_uid, Alert.control_probability)
+            .where(col(Alert.transaction_uid) > last)
+            .order_by(col(Alert.transaction_uid))
+            .limit(batch)
+        )
+        if until is not None:
+            query = query.where(col(Alert.opened_at) <= until)
+        rows = (await work.session.exec(query)).all()
+        if not rows:
+            return
+        yield [(row[0], row[1]) for row in rows]
+        last = rows[-1][0]
+
+
 async def labels_since_last_training(work: UnitOfWork) -> int:
     """Analysts', customers' and chargeback labels received since the newest training run was asked for."""
     query = text(

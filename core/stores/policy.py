@@ -1,6 +1,7 @@
 """SQL of policies, registered models, shadow scores and training runs."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypedDict, cast
 from uuid import UUID
 
@@ -87,6 +88,24 @@ async def models(work: UnitOfWork, limit: int) -> Sequence[RegisteredModel]:
 
 async def run(work: UnitOfWork, run_id: UUID) -> TrainingRun | None:
     return await work.session.get(TrainingRun, run_id)
+
+
+async def lock_run(work: UnitOfWork, run_id: UUID) -> TrainingRun | None:
+    """The run as it is now, nobody else's to change until this unit of work ends."""
+    query = select(TrainingRun).where(TrainingRun.id == run_id).with_for_update()
+    return (await work.session.exec(query.execution_options(populate_existing=True))).one_or_none()
+
+
+async def stalled_runs(work: UnitOfWork, now: datetime, limit: int = 10) -> Sequence[TrainingRun]:
+    """Under way by their rows, but their workers have not renewed the lease; locked until this unit of work ends."""
+    query = (
+        select(TrainingRun)
+        .where(TrainingRun.status == RunStatus.RUNNING.value, col(TrainingRun.lease_until) < now)
+        .order_by(col(TrainingRun.requested_at))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await work.session.exec(query)).all()
 
 
 async def runs(work: UnitOfWork, limit: int) -> Sequence[TrainingRun]:

@@ -68,6 +68,8 @@ class TrainingRun(SQLModel, table=True):
     step: str = ""
     """What it does now, in words; on failure, why."""
     model_id: str | None = Field(default=None, foreign_key="model.id")
+    attempts: int = Field(default=0)
+    """How often a worker took it up; the number tells a worker that was thought dead that another one is at it."""
     lease_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     """The worker that trains renews it; a run whose lease ran out may be taken up by another worker."""
     cancel_asked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

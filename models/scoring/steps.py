@@ -1,8 +1,8 @@
 """A training's way: how far it is, whether it shall stop, and what it need not do again after it was cut short."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, Protocol
 
 import msgspec
@@ -27,6 +27,9 @@ class Checkpoints(Protocol):
 
     def keep(self, name: str, answer: Any) -> None: ...
 
+    def of(self, key: str) -> "Checkpoints":
+        """Those of one dataset, one set of options and one program: others answer otherwise."""
+
 
 class NoCheckpoints:
     def read(self, name: str) -> Any:
@@ -35,9 +38,12 @@ class NoCheckpoints:
     def keep(self, name: str, answer: Any) -> None:
         pass
 
+    def of(self, key: str) -> "NoCheckpoints":
+        return self
+
 
 class FolderCheckpoints:
-    """One small file an answer. A file that was cut short counts as none."""
+    """One small file an answer. A file that was cut short counts as none; one that cannot be written costs only the way already gone."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,18 +51,19 @@ class FolderCheckpoints:
     def read(self, name: str) -> Any:
         try:
             return msgspec.json.decode((self._folder / f"{name}.json").read_bytes())
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError):
             return None
 
     def keep(self, name: str, answer: Any) -> None:
         target = self._folder / f"{name}.json"
-        target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(".partial")
-        partial.write_bytes(msgspec.json.encode(answer))
-        partial.replace(target)
+        with suppress(OSError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(msgspec.json.encode(answer))
+            partial.replace(target)
 
-    def drop(self) -> None:
-        rmtree(self._folder, ignore_errors=True)
+    def of(self, key: str) -> "FolderCheckpoints":
+        return FolderCheckpoints(self._folder / key)
 
 
 def never() -> bool:

@@ -5,7 +5,7 @@ payment that is not thinned away (at most `most_legitimate` legitimate ones and 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,22 +74,31 @@ def train(
     *,
     cancelled: Callable[[], bool] = never,
     checkpoints: Checkpoints | None = None,
+    provenance: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Deterministic for a dataset and options. `checkpoints`, kept from a training of the same that was cut short, spare its steps.
+    provenance: where the payments and labels came from, for the lineage.
 
     Raises TrainingImpossible when there is too little to learn from, TrainingCancelled soon after `cancelled` answers True.
     """
+    known = _Known(dataset.sha256(), dict(provenance or {}))
+    kept = (checkpoints or NoCheckpoints()).of(_key(known.sha256, options))
     with threadpool_limits(limits=options.threads):
-        return _train(dataset, options, Steps(report, cancelled, checkpoints or NoCheckpoints()))
+        return _train(dataset, known, options, Steps(report, cancelled, kept))
 
 
-def checkpoint_key(dataset_sha256: str, options: TrainingOptions) -> str:
-    """Of the folder for checkpoints: another dataset, other options or another program answer otherwise."""
+@dataclass(frozen=True)
+class _Known:
+    sha256: str
+    provenance: dict[str, Any]
+
+
+def _key(dataset_sha256: str, options: TrainingOptions) -> str:
     options_json = msgspec.json.encode(plain(options), order="deterministic")
     return hashlib.sha256(f"{dataset_sha256} {code_sha256()} ".encode() + options_json).hexdigest()[:32]
 
 
-def _train(dataset: Dataset, options: TrainingOptions, steps: Steps) -> Trained:
+def _train(dataset: Dataset, known: _Known, options: TrainingOptions, steps: Steps) -> Trained:
     steps.at(0.0, "settling labels and splitting by time")
     labelled = settle(dataset, options.label_scheme)
     options = _told(options, labelled)
@@ -100,7 +109,8 @@ def _train(dataset: Dataset, options: TrainingOptions, steps: Steps) -> Trained:
     weeks = week_by_week(
         labelled.rows, slices.test_until_ms, slices.now_ms, chosen.options, steps, 0.74, 0.88
     )  # fmt: skip
-    lineage = lineage_of(dataset.sha256(), slices, options, _facts(labelled, chosen, grown, weeks.train_days))
+    facts = known.provenance | _facts(labelled, chosen, grown, weeks.train_days)
+    lineage = lineage_of(known.sha256, slices, options, facts)
     artifact = pack_model(parts, slices, lineage)
     scorer = Scorer.load(artifact)
     steps.at(0.9, "judging on the test slice")

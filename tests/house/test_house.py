@@ -166,7 +166,9 @@ def consumed_words() -> set[str]:
     for job in roster.NAMES:
         path = HOME / "workers" / f"{job}.py"
         calls = [node.func for node in ast.walk(syntax(path)) if isinstance(node, ast.Call)]
-        if any(isinstance(called, ast.Name) and called.id == "consume" for called in calls):
+        named = {called.id for called in calls if isinstance(called, ast.Name)}
+        named |= {called.attr for called in calls if isinstance(called, ast.Attribute)}
+        if named & {"consume", "consumer"}:
             words |= {name for module, name in imports(path) if module == "core.contracts.topology"}
     return words
 

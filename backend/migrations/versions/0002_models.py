@@ -36,6 +36,7 @@ def _add_columns() -> None:
     refusals = sa.Column("refusals", postgresql.JSONB(), server_default=sa.text("'[]'::jsonb"), nullable=False)
     op.add_column("model", refusals)
     op.add_column("model", sa.Column("signed_by", sa.String(), nullable=True))
+    op.add_column("training_run", sa.Column("attempts", sa.Integer(), server_default="0", nullable=False))
     op.add_column("training_run", sa.Column("lease_until", moment, nullable=True))
     op.add_column("training_run", sa.Column("cancel_asked_at", moment, nullable=True))
     op.add_column("training_run", sa.Column("cancel_asked_by", sa.String(), nullable=True))
