@@ -9,7 +9,7 @@ from litestar.template import TemplateConfig
 
 from console.access import PageHeaders, SessionMiddleware, only_from_here
 from console.assets import ASSETS, static_router
-from console.pages import alert, audit, model, models, queue, sign_in, transactions
+from console.pages import alert, audit, behind, model, models, queue, sign_in, transactions
 from console.stream import alert_stream, live_updates, models_stream, queue_stream
 
 __all__ = ["live_updates", "make_console_router", "static_router", "template_config"]
@@ -30,6 +30,7 @@ HANDLERS = [
     alert.add_note,
     transactions.transactions_page,
     transactions.transaction_page,
+    behind.behind_page,
     models.models_page,
     models.train,
     models.start_shadow,

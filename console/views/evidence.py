@@ -2,36 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from console.views.charts import Step, Waterfall, waterfall
+from console.views.features import feature_value
+from console.views.payments import entity_of
+from console.views.reasons import Reason, reason
 from console.views.words import (
     FEATURES_STATUSES,
-    NOT_KNOWN,
     OUTCOMES,
     EntityLink,
     Moment,
     Score,
-    compact,
     count,
-    duration,
     entity,
     moment,
     money,
-    percent,
     score,
     signed,
 )
 from core.base.terms import EntityKind, FeaturesStatus, Outcome
 from core.tables.flow import Decision, Transaction
-from models.features.catalogue import CATALOGUE_VERSION, FEATURES, GROUPS, Feature
+from models.features.catalogue import CATALOGUE_VERSION, FEATURES, GROUPS
 
-FEATURES_A_REASON: Final = 2
-"""The rest stands in the list of all features."""
 REASONS_SHOWN: Final = 4
-FEATURE_OF: Final[Mapping[str, Feature]] = {feature.name: feature for feature in FEATURES}
 
 
 @dataclass(frozen=True)
@@ -53,17 +48,6 @@ class Payment:
     customer: EntityLink | None
     merchant: EntityLink | None
     facts: list[Fact]
-
-
-def entity_of(row: Transaction, kind: EntityKind) -> str | None:
-    ids = {
-        EntityKind.CUSTOMER: row.customer_id,
-        EntityKind.CARD: row.card_id,
-        EntityKind.MERCHANT: row.merchant_id,
-        EntityKind.DEVICE: row.device_id,
-        EntityKind.IP: row.ip,
-    }
-    return ids[kind]
 
 
 def payment(row: Transaction, now: datetime) -> Payment:
@@ -102,100 +86,6 @@ def _place(row: Transaction) -> str:
     if row.latitude is None or row.longitude is None:
         return ""
     return f"{row.latitude:.3f}, {row.longitude:.3f}"
-
-
-@dataclass(frozen=True)
-class ReasonFeature:
-    title: str
-    value: str
-    usual: str
-    contribution: str
-
-
-@dataclass(frozen=True)
-class Reason:
-    text: str
-    direction: str
-    strength: int
-    """1 to 3: how much it moves the odds (less than double, up to four times, more)."""
-    contribution: str
-    features: list[ReasonFeature]
-    behind: EntityLink | None
-    """The payments that made the number."""
-
-
-def strength(contribution: float) -> int:
-    """ln 2 doubles the odds, ln 4 makes them four times as high."""
-    size = abs(contribution)
-    return 1 if size < 0.693 else 2 if size < 1.386 else 3
-
-
-def reason(stored: Mapping[str, Any], row: Transaction) -> Reason:
-    features = [
-        ReasonFeature(
-            title=title_of(part["name"]),
-            value=feature_value(part["name"], part["value"], row.currency),
-            usual="" if part.get("usual") is None else feature_value(part["name"], part["usual"], row.currency),
-            contribution=signed(part["contribution"]),
-        )
-        for part in stored.get("features", [])[:FEATURES_A_REASON]
-    ]
-    return Reason(
-        text=stored["text"],
-        direction=stored["direction"],
-        strength=strength(stored["contribution"]),
-        contribution=signed(stored["contribution"]),
-        features=features,
-        behind=_rows_behind([part["name"] for part in stored.get("features", [])], row),
-    )
-
-
-def _rows_behind(names: Sequence[str], row: Transaction) -> EntityLink | None:
-    for name in names:
-        feature = FEATURE_OF.get(name)
-        if feature and feature.entity:
-            ident = entity_of(row, feature.entity)
-            link = entity(feature.entity, ident)
-            if link:
-                until = f"{row.occurred_at + timedelta(seconds=60):%Y-%m-%dT%H:%M}"
-                query = {feature.entity.value: link.id, "until": until}
-                return EntityLink(link.kind, link.title, link.icon, link.id, f"/transactions?{urlencode(query)}")
-    return None
-
-
-def title_of(name: str) -> str:
-    feature = FEATURE_OF.get(name)
-    return feature.title if feature else name.replace("_", " ").capitalize()
-
-
-def feature_value(name: str, value: float | None, currency: str) -> str:
-    """A feature's value with its unit."""
-    if value is None:
-        return NOT_KNOWN
-    feature = FEATURE_OF.get(name)
-    return with_unit(value, feature.unit if feature else "", currency)
-
-
-def with_unit(value: float, unit: str, currency: str) -> str:
-    match unit:
-        case "minor":
-            return money(round(value), currency)
-        case "s":
-            return duration(timedelta(seconds=value))
-        case "payments":
-            return "1 payment" if value == 1 else f"{compact(value)} payments"
-        case "times":
-            return f"{compact(float(f'{value:.3g}'))}×"
-        case "deviations":
-            return f"{compact(float(f'{value:.2f}'))} deviations"
-        case "flag":
-            return "yes" if value else "no"
-        case "hour":
-            return f"{int(value):02d}:00 UTC"
-        case "share":
-            return percent(value, 1)
-        case _:
-            return compact(value)
 
 
 @dataclass(frozen=True)

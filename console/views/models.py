@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from console.views.audit import actor_name
-from console.views.evidence import title_of
+from console.views.features import title_of
 from console.views.plots import Plot, precision_recall, reliability
 from console.views.words import (
     RUN_STATUSES,

@@ -23,6 +23,17 @@ from core.tables.casework import TransactionLabel
 from core.tables.flow import Decision, Transaction
 
 
+def entity_of(row: Transaction, kind: EntityKind) -> str | None:
+    ids = {
+        EntityKind.CUSTOMER: row.customer_id,
+        EntityKind.CARD: row.card_id,
+        EntityKind.MERCHANT: row.merchant_id,
+        EntityKind.DEVICE: row.device_id,
+        EntityKind.IP: row.ip,
+    }
+    return ids[kind]
+
+
 @dataclass(frozen=True)
 class PaymentRow:
     """A payment in a list of payments."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from console.views.costs import Price, cost_note, cost_plot, prices
 from console.views.curves import weekly
-from console.views.evidence import title_of
+from console.views.features import title_of
 from console.views.figures import (
     ReportFigure,
     champion_figures,
@@ -42,6 +42,17 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Alone:
+    """What a feature tells by itself."""
+
+    title: str
+    roc_auc: str
+    share: str
+    named: str
+    own: bool
+
+
+@dataclass(frozen=True)
 class Report:
     card: ModelCard
     verdict: str
@@ -66,14 +77,17 @@ class Report:
     anomaly: list[Fact]
     latency: list[Fact]
     leakage: list[Fact]
+    alone: list[Alone]
     lineage: list[LineagePart]
+    settings: bool
+    """Some parts of the lineage are folded."""
 
 
 def report(model: RegisteredModel, policy: Policy | None, names: Mapping[UUID, str], now: datetime) -> Report:
     metrics: Mapping[str, Any] = model.metrics
     weeks: Sequence[Mapping[str, Any]] = metrics.get("weeks") or []
     card = model_card(model, policy, names, now)
-    figures = report_figures(metrics)
+    figures, parts = report_figures(metrics), lineage(model.lineage)
     return Report(
         card=card,
         verdict=verdict(metrics),
@@ -96,7 +110,9 @@ def report(model: RegisteredModel, policy: Policy | None, names: Mapping[UUID, s
         anomaly=_anomaly(metrics.get("anomaly")),
         latency=_latency(metrics.get("latency")),
         leakage=_leakage(metrics.get("leakage")),
-        lineage=lineage(model.lineage),
+        alone=_alone(metrics.get("leakage")),
+        lineage=parts,
+        settings=any(part.folded for part in parts),
     )
 
 
@@ -222,13 +238,6 @@ def _latency(found: Mapping[str, Any] | None) -> list[Fact]:
     ]
 
 
-def _telling(one: Mapping[str, Any]) -> str:
-    words = f"{percent(one['share'])} of the score"
-    if one.get("recall_when_pure"):
-        words += f", names {percent(one['recall_when_pure'])} of the frauds almost without error"
-    return f"{words}; said by the payment itself" if one.get("own") else words
-
-
 def _leakage(found: Mapping[str, Any] | None) -> list[Fact]:
     """Does a feature know the answer before it is known?"""
     if not found:
@@ -238,8 +247,17 @@ def _leakage(found: Mapping[str, Any] | None) -> list[Fact]:
         facts.append(Fact("Features checked", count(found["features_checked"])))
     if found.get("labels_too_early") is not None:
         facts.append(Fact("Labels reported before their payment", count(found["labels_too_early"])))
-    facts += [
-        Fact(title_of(one["name"]), f"ROC AUC {number(one['roc_auc'])} alone", _telling(one))
-        for one in found.get("alone") or []
-    ]
     return facts
+
+
+def _alone(found: Mapping[str, Any] | None) -> list[Alone]:
+    return [
+        Alone(
+            title=title_of(one["name"]),
+            roc_auc=number(one["roc_auc"]),
+            share=percent(one["share"]),
+            named=percent(one["recall_when_pure"]),
+            own=bool(one["own"]),
+        )
+        for one in (found or {}).get("alone") or []
+    ]

@@ -22,10 +22,11 @@ _TAKEN_BEFORE: Final = "(o.xid, o.uid) < (SELECT t.xid, t.uid FROM transaction t
 
 @dataclass(frozen=True)
 class Behind:
-    """Payments behind a number, newest first from `skip` on. count, amount_minor: of all of them (currencies side by side)."""
+    """Payments behind a number. count, amount_minor, currencies: of all of them; uids: those of the slice, newest first."""
 
     count: int
     amount_minor: int
+    currencies: list[str]
     uids: list[UUID]
 
 
@@ -55,7 +56,7 @@ async def payments_behind(
     since = " AND o.occurred_at > :since" if window else ""
     itself = " OR o.uid = :uid" if with_itself else ""
     picked = (
-        f"SELECT o.uid, o.amount_minor, o.occurred_at AS first, o.xid FROM transaction o "  # noqa: S608 - columns of ours
+        f"SELECT o.uid, o.amount_minor, o.currency FROM transaction o "  # noqa: S608 - columns of ours
         f"WHERE o.{column} = :ident AND o.occurred_at <= :until{since} AND ({_TAKEN_BEFORE}{itself}) "
         "ORDER BY o.occurred_at DESC, o.xid DESC, o.uid DESC LIMIT :most"
     )
@@ -69,7 +70,7 @@ async def pair_behind(work: UnitOfWork, row: Transaction, kind: EntityKind, part
     """The customer's payments with one of `row`'s other entities, accepted before it: the `most` accepted last."""
     column = ENTITY_COLUMNS[kind]
     picked = (
-        f"SELECT o.uid, o.amount_minor, o.xid, o.uid AS last FROM transaction o "  # noqa: S608 - columns of ours
+        f"SELECT o.uid, o.amount_minor, o.currency FROM transaction o "  # noqa: S608 - columns of ours
         f"WHERE o.customer_id = :customer AND o.{column} = :ident AND {_TAKEN_BEFORE} "
         "ORDER BY o.xid DESC, o.uid DESC LIMIT :most"
     )
@@ -80,12 +81,12 @@ async def pair_behind(work: UnitOfWork, row: Transaction, kind: EntityKind, part
 async def _behind(work: UnitOfWork, picked: str, values: dict[str, Any], part: Slice) -> Behind:
     query = text(
         f"WITH picked AS MATERIALIZED ({picked}), numbered AS (SELECT *, row_number() OVER () AS place FROM picked) "  # noqa: S608
-        "SELECT count(*), coalesce(sum(amount_minor), 0), "
+        "SELECT count(*), coalesce(sum(amount_minor), 0), array_agg(DISTINCT currency), "
         "array_agg(uid ORDER BY place) FILTER (WHERE place > :skip AND place <= :stop) FROM numbered"
     )
     edges = {"skip": part.skip, "stop": part.skip + part.limit}
-    count, total, uids = (await work.run(query, values | edges)).one()
-    return Behind(count, int(total), list(uids or ()))
+    count, total, currencies, uids = (await work.run(query, values | edges)).one()
+    return Behind(count, int(total), list(currencies or ()), list(uids or ()))
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ async def labels_behind(
         for label in _each_once(reversed(statements))
         if label.reported_at <= row.occurred_at and (since is None or label.reported_at > since)
     ]
-    return sorted(reversed(counted), key=lambda label: label.reported_at, reverse=True)
+    counted.reverse()
+    return sorted(counted, key=lambda label: label.reported_at, reverse=True)
 
 
 def _each_once(statements: Iterable[CountedLabel]) -> list[CountedLabel]:

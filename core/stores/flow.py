@@ -186,6 +186,17 @@ async def recent_payments(
     return [(row[0], row[1]) for row in (await work.session.exec(query)).all()]
 
 
+async def transactions_decided(work: UnitOfWork, uids: Sequence[UUID]) -> list[tuple[Transaction, Decision | None]]:
+    """These transactions, in any order, each with its first decision."""
+    query = (
+        select(Transaction, Decision)
+        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & (Decision.version == 1), isouter=True)
+        .where(col(Transaction.uid).in_(uids))
+        .limit(len(uids))
+    )
+    return [(row[0], row[1]) for row in (await work.session.exec(query)).all()] if uids else []
+
+
 @dataclass(frozen=True)
 class TransactionFilter:
     """Empty fields do not filter. `words` matches an id of the transaction or of one of its entities, whole."""

@@ -19,6 +19,7 @@ ROLES = {
     "POST /alerts/{alert_id:uuid}/notes": "analyst",
     "GET /transactions": "viewer",
     "GET /transactions/{uid:uuid}": "viewer",
+    "GET /transactions/{uid:uuid}/reasons/{code:str}": "viewer",
     "GET /models": "viewer",
     "POST /models/train": "lead",
     "POST /models/rollback": "lead",

@@ -12,6 +12,7 @@ from console.views import alert as alert_views
 from console.views import audit as audit_views
 from console.views import evidence, payments
 from console.views.charts import WATERFALL_WIDTH, Step, waterfall
+from console.views.features import with_unit
 from console.views.figures import figure_rows
 from console.views.plots import precision_recall, reliability
 from console.views.queue import alert_row
@@ -220,7 +221,7 @@ def test_a_decision_under_another_catalogue_does_not_lend_its_numbers_other_name
      ("flag", 1.0, "yes"), ("hour", 14.0, "14:00 UTC"), ("share", 0.0312, "3.1%"), ("deviations", -0.364, "−0.36 deviations")],
 )  # fmt: skip
 def test_every_unit_of_the_catalogue_is_spelt_out(unit: str, value: float, expected: str) -> None:
-    assert evidence.with_unit(value, unit, "EUR") == expected
+    assert with_unit(value, unit, "EUR") == expected
     assert {feature.unit for feature in FEATURES} <= {
         "minor",
         "s",

@@ -1,0 +1,45 @@
+"""Feature values with their units."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from console.views.words import NOT_KNOWN, compact, duration, money, percent
+from models.features.catalogue import FEATURES, Feature
+
+FEATURE_OF: Final[Mapping[str, Feature]] = {feature.name: feature for feature in FEATURES}
+
+
+def title_of(name: str) -> str:
+    feature = FEATURE_OF.get(name)
+    return feature.title if feature else name.replace("_", " ").capitalize()
+
+
+def feature_value(name: str, value: float | None, currency: str) -> str:
+    """A feature's value with its unit."""
+    if value is None:
+        return NOT_KNOWN
+    feature = FEATURE_OF.get(name)
+    return with_unit(value, feature.unit if feature else "", currency)
+
+
+def with_unit(value: float, unit: str, currency: str) -> str:
+    match unit:
+        case "minor":
+            return money(round(value), currency)
+        case "s":
+            return duration(timedelta(seconds=value))
+        case "payments":
+            return "1 payment" if value == 1 else f"{compact(value)} payments"
+        case "times":
+            return f"{compact(float(f'{value:.3g}'))}×"
+        case "deviations":
+            return f"{compact(float(f'{value:.2f}'))} deviations"
+        case "flag":
+            return "yes" if value else "no"
+        case "hour":
+            return f"{int(value):02d}:00 UTC"
+        case "share":
+            return percent(value, 1)
+        case _:
+            return compact(value)
