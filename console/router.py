@@ -33,6 +33,7 @@ HANDLERS = [
     behind.behind_page,
     models.models_page,
     models.train,
+    models.cancel_run,
     models.start_shadow,
     models.stop_shadow,
     models.promote,

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from uuid import UUID
 
 from litestar import get, post
 from litestar.params import FromPath, URLEncodedBody
@@ -11,11 +12,11 @@ from console.shell import Page, is_fragment, render, see_other
 from console.views import models as views
 from console.views.audit import user_ids
 from console.views.figures import figure_rows
-from core.acts import registry
+from core.acts import registry, trainings
 from core.base.clock import utc_now
 from core.base.errors import InvalidInput, NotAllowedNow, RondaError
 from core.base.ids import ModelId
-from core.base.terms import ModelStage, Role, RunStatus
+from core.base.terms import ModelStage, Role
 from core.infra.postgres import UnitOfWork
 from core.infra.redis import Redis
 from core.stores import people, policy
@@ -45,6 +46,7 @@ async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -
     of_stage = {stage: [model for model in known if model.stage == stage.value] for stage in ModelStage}
     compared = [model for stage in (ModelStage.CHAMPION, *CHALLENGERS) for model in of_stage[stage]][:COMPARED]
     drawn = compared[:2]
+    rows = [views.run_row(run, names, now) for run in runs]
     return {
         "champion": cards[champion.id] if champion else None,
         "challengers": [cards[model.id] for stage in CHALLENGERS for model in of_stage[stage]],
@@ -56,8 +58,8 @@ async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -
         "curves": views.curves(drawn) if drawn else None,
         "reliability": views.calibration(drawn[0]) if drawn else None,
         "policy": in_force,
-        "runs": [views.run_row(run, names, now) for run in runs],
-        "training": any(run.status in {RunStatus.REQUESTED.value, RunStatus.RUNNING.value} for run in runs),
+        "runs": rows,
+        "training": any(row.active for row in rows),
         "four_eyes": resources_of(request).settings.four_eyes,
         "may_change": may(request.user, Role.LEAD),
         "problem": problem,
@@ -102,6 +104,15 @@ async def train(request: ConsoleRequest) -> Page:
         request,
         lambda work, _: registry.request_training(work, by=request.user.actor),
         "The training was asked for. It starts within seconds; its progress shows below.",
+    )
+
+
+@post("/models/runs/{run_id:uuid}/cancel", guards=[require(Role.LEAD)], status_code=200)
+async def cancel_run(request: ConsoleRequest, run_id: FromPath[UUID]) -> Page:
+    return await _carry_out(
+        request,
+        lambda work, redis: trainings.cancel_training(work, redis, run_id, by=request.user.actor),
+        "The training is being stopped.",
     )
 
 

@@ -66,11 +66,18 @@ def day(text: str) -> str:
         return text
 
 
+def _day_number(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp() / 86_400
+
+
 def _days_axis(weeks: Sequence[Mapping[str, Any]]) -> Axis:
-    last = max(len(weeks) - 1, 1)
+    """By date: a week that is missing leaves a gap."""
+    days = [_day_number(week["from"]) for week in weeks]
     every = -(-len(weeks) // _WEEK_LABELS)
-    ticks = [(float(place), day(week["from"])) for place, week in enumerate(weeks) if place % every == 0]
-    return Axis("Week from", 0.0, float(last), ticks)
+    ticks = [
+        (at, day(week["from"])) for place, (at, week) in enumerate(zip(days, weeks, strict=True)) if place % every == 0
+    ]
+    return Axis("Week from", min(days), max(days), ticks)
 
 
 def weekly(
@@ -83,21 +90,21 @@ def weekly(
     known = [(key, name, kind) for key, name, kind in lines if any(week.get(key) is not None for week in weeks)]
     if not known:
         return None
-    frame = Frame(_days_axis(weeks), shares(" and ".join(name for _, name, _ in known)))
+    frame = Frame(_days_axis(weeks), shares(""))
     points = {
-        key: [(place, week[key]) for place, week in enumerate(weeks) if week.get(key) is not None]
+        key: [(_day_number(week["from"]), week[key], week["from"]) for week in weeks if week.get(key) is not None]
         for key, _, _ in known
     }
-    around = [(place, *week[interval]) for place, week in enumerate(weeks) if interval and week.get(interval)]
+    around = [(_day_number(week["from"]), *week[interval]) for week in weeks if interval and week.get(interval)]
     return Plot(
         title=title,
         x_title=frame.x.title,
         y_title="",
-        lines=[Line(name, kind, frame.points(points[key])) for key, name, kind in known],
+        lines=[Line(name, kind, frame.points([point[:2] for point in points[key]])) for key, name, kind in known],
         dots=[
-            frame.dot(place, value, 2.5, f"{name}, week from {day(weeks[place]['from'])}: {number(value)}", kind)
+            frame.dot(at, value, 2.5, f"{name}, week from {day(begins)}: {number(value)}", kind)
             for key, name, kind in known
-            for place, value in points[key]
+            for at, value, begins in points[key]
         ],
         bands=[frame.band(around)] if len(around) > 1 else [],
         x_ticks=frame.x_ticks,

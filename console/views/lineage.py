@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from console.views.words import compact
+from console.views.words import compact, middle
 
 _LISTED: Final = 8
 """Longer lists are counted; the JSON holds them."""
+
+
+_ORDER: Final = ("data", "labels", "slices", "train", "calibration", "test", "libraries")
+_FOLDED: Final = ("Options", "Chosen")
+_DIGITS: Final = 19
+"""Of longer words, such as hashes, both ends are shown."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +28,23 @@ class Fact:
 class LineagePart:
     title: str
     facts: list[Fact]
+    folded: bool = False
+    """Settings in full: to be looked up, not read."""
 
 
-def lineage(found: Mapping[str, Any], title: str = "In short") -> list[LineagePart]:
+def lineage(found: Mapping[str, Any], title: str = "") -> list[LineagePart]:
     """Single values under `title`, then each group of values under its own."""
     single = [Fact(_name(key, title), plain(value)) for key, value in found.items() if not isinstance(value, Mapping)]
-    parts = [LineagePart(title, single)] if single else []
-    for key, value in found.items():
-        if isinstance(value, Mapping):
-            own = titled(key) if title == "In short" else f"{title}: {key.replace('_', ' ')}"
-            parts += lineage(value, own)
+    parts = [LineagePart(title or "In short", single, title.startswith(_FOLDED))] if single else []
+    for key in sorted(found, key=_rank):
+        if isinstance(found[key], Mapping):
+            parts += lineage(found[key], f"{title}: {key.replace('_', ' ')}" if title else titled(key))
     return parts
+
+
+def _rank(key: str) -> tuple[int, str]:
+    """PostgreSQL keeps no order of keys: what a person asks first comes first."""
+    return (_ORDER.index(key) if key in _ORDER else len(_ORDER), key)
 
 
 def _name(key: str, title: str) -> str:
@@ -54,17 +66,18 @@ def plain(value: Any) -> str:
         case int() | float():
             return compact(value)
         case list() | tuple():
-            listed = ", ".join(plain(part) for part in value) or "none"
-            return listed if len(value) <= _LISTED else f"{len(value)} entries"
+            if len(value) > _LISTED or any(isinstance(part, Mapping) for part in value):
+                return f"{len(value)} entries"
+            return ", ".join(plain(part) for part in value) or "none"
         case Mapping():
-            return ", ".join(f"{titled(str(key)).lower()} {plain(part)}" for key, part in value.items())
+            return f"{len(value)} entries"
         case _:
             return _time(str(value))
 
 
 def _time(text: str) -> str:
     if len(text) < 19 or text[10:11] != "T":
-        return text
+        return text if " " in text else middle(text, _DIGITS)
     try:
         return f"{datetime.fromisoformat(text).astimezone(UTC):%-d %b %Y, %H:%M} UTC"
     except ValueError:

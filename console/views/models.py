@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from console.views.audit import actor_name
@@ -92,6 +92,8 @@ class RunRow:
     took: str
     model: str
     active: bool
+    stopping: bool
+    """Somebody asked to stop it; the worker looks between two steps."""
 
 
 def _actor(text: str, names: Mapping[UUID, str]) -> str:
@@ -188,6 +190,9 @@ def calibration(model: RegisteredModel) -> Plot:
     return reliability(model.id, model.metrics.get("reliability") or [])
 
 
+_ACTIVE: Final = (RunStatus.REQUESTED.value, RunStatus.RUNNING.value)
+
+
 def run_row(run: TrainingRun, names: Mapping[UUID, str], now: datetime) -> RunRow:
     took = duration(run.ended_at - run.started_at) if run.started_at and run.ended_at else ""
     return RunRow(
@@ -201,5 +206,6 @@ def run_row(run: TrainingRun, names: Mapping[UUID, str], now: datetime) -> RunRo
         requested_by=_actor(run.requested_by, names),
         took=took,
         model=run.model_id or "",
-        active=run.status in {RunStatus.REQUESTED.value, RunStatus.RUNNING.value},
+        active=run.status in _ACTIVE,
+        stopping=run.status in _ACTIVE and run.cancel_asked_at is not None,
     )

@@ -193,7 +193,7 @@ def precision_recall(curves: Sequence[tuple[str, str, Pairs]], chosen: tuple[flo
 def reliability(name: str, bins: Pairs) -> Plot:
     """`bins`: [[mean score, fraud rate, payments], ...]. A dot's area grows with the payments in its bin, slowly."""
     filled = [(mean, rate, int(n)) for mean, rate, n in bins if n]
-    frame = Frame(shares("Score"), shares("Frauds found"))
+    frame = Frame(shares("Score"), shares("Share that was fraud"))
     return Plot(
         title="Reliability",
         x_title=frame.x.title,

@@ -1,7 +1,7 @@
 """A model's figures by week and by kind of payment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -16,6 +16,9 @@ SEGMENTS: Final = {
     "amount_band": "Amount",
     "customer_age": "Customer",
 }
+
+
+_SILENT: Final = 3
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class SegmentRow:
     recall: str
     gain: str
     standing: str
+    rest: bool = False
+    """Several small ones in one row."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,22 @@ def week_row(week: Mapping[str, Any]) -> WeekRow:
 
 
 def segments(rows: Sequence[Mapping[str, Any]]) -> list[SegmentGroup]:
-    """In the order of the report, which keeps the rows of a kind together."""
+    """In the order of the report, which keeps the rows of a kind together and begins with the largest."""
     return [
-        SegmentGroup(SEGMENTS.get(by, by.replace("_", " ").capitalize()), [_segment(row) for row in group])
+        SegmentGroup(SEGMENTS.get(by, by.replace("_", " ").capitalize()), _rows(list(group)))
         for by, group in groupby(rows, key=lambda row: str(row["by"]))
     ]
+
+
+def _rows(group: Sequence[Mapping[str, Any]]) -> list[SegmentRow]:
+    """Beyond the first few, those with too few frauds for figures are counted together."""
+    silent = [row for row in group if row.get("average_precision") is None]
+    rest = silent[_SILENT:] if len(silent) > _SILENT + 1 else []
+    shown = [_segment(row) for row in group if row not in rest]
+    if not rest:
+        return shown
+    together: dict[str, Any] = {key: sum(row[key] for row in rest) for key in ("payments", "frauds")}
+    return [*shown, replace(_segment({"name": f"{len(rest)} more", **together}), rest=True)]
 
 
 def _segment(row: Mapping[str, Any]) -> SegmentRow:

@@ -139,6 +139,20 @@ async def test_a_refused_model_says_why_and_offers_nothing(lead: Browser, resour
         assert reason in (await lead.client.get(f"/models/{model.id}")).text
 
 
+async def test_a_training_that_waits_is_stopped(lead: Browser, resources: Resources) -> None:
+    asked = await lead.post("/models/train", HTMX)
+    run = re.search(r'id="cancel-([0-9a-f-]+)"', asked.text)
+    assert run
+    assert (await lead.post("/models/train")).status_code == 409  # one at a time
+    stopped = await lead.post(f"/models/runs/{run[1]}/cancel", HTMX)
+    assert "The training is being stopped" in stopped.text
+    assert "Cancelled" in stopped.text
+    again = await lead.post(f"/models/runs/{run[1]}/cancel", HTMX)
+    assert again.status_code == 409
+    assert "This training is cancelled already" in again.text
+    assert (await lead.post(f"/models/runs/{new_uuid()}/cancel")).status_code == 404
+
+
 @pytest.mark.parametrize("act", ["shadow", "stop-shadow", "promote", "refuse"])
 async def test_acts_on_no_model_and_acts_without_a_token_change_nothing(lead: Browser, act: str) -> None:
     assert (await lead.post(f"/models/nobody/{act}", reason="words")).status_code == 404

@@ -22,6 +22,7 @@ ROLES = {
     "GET /transactions/{uid:uuid}/reasons/{code:str}": "viewer",
     "GET /models": "viewer",
     "POST /models/train": "lead",
+    "POST /models/runs/{run_id:uuid}/cancel": "lead",
     "POST /models/rollback": "lead",
     "POST /models/{model_id:str}/shadow": "lead",
     "POST /models/{model_id:str}/stop-shadow": "lead",

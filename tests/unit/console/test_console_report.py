@@ -69,7 +69,8 @@ def test_every_part_of_a_report_is_shown() -> None:
     assert (
         "Weight of a fraud against an honest payment: 1; tried: 1 (recall at review 71.0%), 10.2" in parts["training"]
     )
-    assert "ROC AUC 0.871 alone 22% of the score" in parts["leakage"]
+    assert "0.871 22% 12%" in parts["leakage"]
+    assert "said by the payment itself 0.802" in parts["leakage"]
     assert "25 µs a payment" in parts["latency"]
     assert "0.811" in parts["anomaly"]
     assert "chargeback 1,204" in parts["lineage"].replace("Chargeback", "chargeback")
@@ -151,6 +152,14 @@ def test_a_week_without_a_figure_leaves_no_point() -> None:
     assert weekly("Weeks", weeks, [("other", "Other", "flat")]) is None
 
 
+def test_weeks_stand_by_their_dates() -> None:
+    starts = ("2026-10-05", "2026-10-12", "2026-11-02")
+    plot = weekly("Weeks", [{"from": f"{start}T00:00:00Z", "ap": 0.5} for start in starts], [("ap", "AP", "champion")])
+    assert plot is not None
+    first, second, third = (float(dot.x) for dot in plot.dots)
+    assert (third - second) / (second - first) == pytest.approx(3, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("high", "ticks"), [(100, [0, 20, 40, 60, 80, 100]), (7, [0, 2, 4, 6, 8]), (0.9, [0, 0.2, 0.4, 0.6, 0.8, 1.0]), (0, [0, 1])]
 )  # fmt: skip
@@ -191,11 +200,31 @@ def test_segments_keep_their_kinds_together() -> None:
     assert [(group.title, len(group.rows)) for group in groups] == [("Channel", 3), ("Amount", 3)]
 
 
+def test_small_segments_are_counted_together() -> None:
+    small = [
+        {"by": "merchant_category", "name": f"{place}", "payments": 10, "frauds": 1, "average_precision": None}
+        for place in range(9)
+    ]
+    [group] = segments([{**small[0], "name": "large", "average_precision": 0.5}, *small])
+    assert [row.name for row in group.rows] == ["large", "0", "1", "2", "6 more"]
+    assert (group.rows[-1].payments, group.rows[-1].frauds, group.rows[-1].rest) == ("60", "6", True)
+    [whole] = segments(small[:4])
+    assert len(whole.rows) == 4  # one row would not become shorter
+
+
 def test_lineage_of_any_depth_is_titles_and_values() -> None:
     parts = {part.title: {fact.title: fact.value for fact in part.facts} for part in lineage(a_lineage())}
     assert parts["Labels: by source"]["Chargeback"] == "1,204"
     assert parts["Slices: train"]["Payments"] == "160,000"
     assert parts["Libraries"]["scikit-learn"] == "1.9.1"
+    assert list(parts) == ["In short", "Labels", "Labels: by source", "Slices: train", "Libraries"]
+
+
+def test_settings_fold_away_and_long_lists_and_hashes_are_shortened() -> None:
+    [part] = lineage({"options": {"sha256": "0123456789abcdef" * 4, "names": ["a"] * 40, "none": None, "yes": True}})
+    assert part.folded
+    values = {fact.title: fact.value for fact in part.facts}
+    assert values == {"Sha256": "012345678…789abcdef", "Names": "40 entries", "None": "none", "Yes": "yes"}
 
 
 def test_agreement_is_told_in_payments_and_alerts() -> None:
