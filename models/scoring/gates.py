@@ -62,7 +62,12 @@ def _alone(report: Report, limits: GateLimits) -> Iterator[Answer]:
 
 
 def _no_leak(leakage: Report, limits: GateLimits) -> Answer:
-    suspects = [_told(one) for one in leakage["alone"] if not one["own"] and _knows(one, limits)]
+    knowing = {
+        one["name"]: one
+        for one in (*leakage.get("alone_in_training", ()), *leakage["alone"])
+        if not one["own"] and _knows(one, limits)
+    }
+    suspects = [_told(one) for one in knowing.values()]
     if leakage["labels_too_early"]:
         suspects.append(f"{leakage['labels_too_early']} labels were reported before their payment happened")
     if suspects:

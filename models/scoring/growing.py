@@ -15,7 +15,7 @@ from models.scoring.evaluation import require_two_classes
 from models.scoring.options import TrainingOptions, TreeOptions
 
 Progress = Callable[[float], None]
-_STEPS: Final = 10
+_STEPS: Final = 6
 MOST_WEIGHT: Final = 25.0
 """A payment that stands for more than so many others weighs no more when trees are grown, or single ones would make leaves. Which
 payments stand for others depends on what the model sees, so this leaves the odds at each place as they are; the level comes from

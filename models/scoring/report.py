@@ -42,8 +42,10 @@ def build_report(
     champion: Scorer | None,
     weeks: list[dict[str, Any]],
     options: ReportOptions,
+    learned: Dataset | None = None,
 ) -> dict[str, Any]:
-    """JSON-ready, gates included. weeks: `prequential.week_figures` of each, oldest first.
+    """JSON-ready, gates included. weeks: `prequential.week_figures` of each, oldest first. learned: the training slice; a feature may
+    know the answer of payments long past and of no others.
 
     Every `gain` is positive where this model is better than the champion. Raises SingleClassError when the payments are all of one kind.
     """
@@ -64,7 +66,7 @@ def build_report(
             least_frauds=options.segment_frauds, confidence=options.confidence,
         ),
         "weeks": weeks,
-        **_inside(scorer, test, options.seed),
+        **_inside(scorer, test, learned, options.seed),
     }  # fmt: skip
     return {**report, "gates": gates(report, options.gates)}
 
@@ -109,7 +111,7 @@ def _champion(
     return {"champion": figures, "gain": intervals(gains, options.confidence)}, probability
 
 
-def _inside(scorer: Scorer, test: Dataset, seed: int) -> dict[str, Any]:
+def _inside(scorer: Scorer, test: Dataset, learned: Dataset | None, seed: int) -> dict[str, Any]:
     """What the model looks at, whether that can be honest, and how long it takes."""
     explainer = Explainer(scorer)
     random = np.random.default_rng(seed)
@@ -118,9 +120,10 @@ def _inside(scorer: Scorer, test: Dataset, seed: int) -> dict[str, Any]:
     )
     strength = np.abs(explainer.explain(test.matrix[rows]).contributions).mean(axis=0)
     used = np.unique(scorer.ensemble.feature[scorer.ensemble.left != LEAF])
+    before = leakage(scorer.ensemble, learned, strength, seed)["alone"] if learned else []
     return {
         "top_features": [[NAMES[column], float(strength[column])] for column in np.argsort(-strength)[:_TOP]],
         "features": {"used": len(used), "catalogue": len(NAMES)},
-        "leakage": leakage(scorer.ensemble, test, strength, seed),
+        "leakage": leakage(scorer.ensemble, test, strength, seed) | {"alone_in_training": before},
         "latency": latency(scorer, explainer, test.matrix),
     }

@@ -29,9 +29,10 @@ _KEEP: Final = 3
 
 @dataclass(frozen=True)
 class Found:
-    """table: every trial, in order, as the report shows it."""
+    """trial: how `trees` did in the last round. table: every trial, in order, as the report shows it."""
 
     trees: TreeOptions
+    trial: Trial
     rounds: int
     table: list[dict[str, Any]]
 
@@ -81,7 +82,8 @@ def search(bench: Bench, options: TrainingOptions, steps: Steps, start: float, e
             trials[candidate] = attempt_once(bench, given, steps, f"search-{number}-{candidate}", tell)
             row = {"round": number + 1, "candidate": candidate, **asdict(tried[candidate])}
             table.append(row | trials[candidate].figures())
-    return Found(tried[_winner(trials, options.search.confidence)], len(plan), table)
+    winner = _winner(trials, options.search.confidence)
+    return Found(tried[winner], trials[winner], len(plan), table)
 
 
 def _planned(candidates: int, rounds: int) -> list[int]:
@@ -110,21 +112,19 @@ def at_round(options: TrainingOptions, number: int, rounds: int) -> TrainingOpti
     return replace(options, trees=trees, most_legitimate=max(1, round(options.search.legitimate / 3**back)))
 
 
-def weigh(bench: Bench, options: TrainingOptions, steps: Steps, start: float, end: float) -> dict[str, Any]:
+def weigh(
+    bench: Bench, options: TrainingOptions, unweighted: Trial, steps: Steps, start: float, end: float
+) -> dict[str, Any]:
     """Whether frauds should weigh more: judged by what counts, the frauds caught within the review budget, and only if it is clearly
-    better. {chosen, tried: {weight: figures}}; calibration takes the shift in the margins back.
+    better. unweighted: how `options` did in the last round of the search. Calibration takes the shift in the margins back.
     """
     legitimate = int((~bench.learn.is_fraud).sum())
     heavy = float(round(np.sqrt(legitimate / int(bench.learn.is_fraud.sum())), 1))
-    trials: dict[float, Trial] = {}
-    step = (end - start) / 2
-    for place, weight in enumerate((1.0, heavy)):
-        begun = start + step * place
-        tell = steps.part(begun, begun + step, "weighing frauds against legitimate payments")
-        given = at_round(replace(options, trees=replace(options.trees, fraud_weight=weight)), 0, 1)
-        trials[weight] = attempt_once(bench, given, steps, f"weight-{place}", tell)
-    better = trials[heavy].gain_over(trials[1.0], "recall_at_review", options.search.confidence) > 0
+    given = at_round(replace(options, trees=replace(options.trees, fraud_weight=heavy)), 0, 1)
+    tell = steps.part(start, end, "weighing frauds against legitimate payments")
+    weighted = attempt_once(bench, given, steps, "weighted", tell)
+    better = weighted.gain_over(unweighted, "recall_at_review", options.search.confidence) > 0
     return {
         "chosen": heavy if better else 1.0,
-        "tried": [{"fraud_weight": weight, **trial.figures()} for weight, trial in trials.items()],
+        "tried": [{"fraud_weight": 1.0, **unweighted.figures()}, {"fraud_weight": heavy, **weighted.figures()}],
     }

@@ -115,7 +115,12 @@ def _train(dataset: Dataset, known: _Known, options: TrainingOptions, steps: Ste
     scorer = Scorer.load(artifact)
     steps.at(0.9, "judging on the test slice")
     metrics = build_report(
-        scorer, slices.test, champion=options.champion, weeks=weeks.figures, options=options.report
+        scorer,
+        slices.test,
+        champion=options.champion,
+        weeks=weeks.figures,
+        options=options.report,
+        learned=slices.train,
     ) | _own_figures(parts.isolation, slices.test, chosen, grown)
     steps.at(1.0, "done")
     return Trained(artifact, metrics, lineage)
@@ -137,9 +142,9 @@ def _choose(rows: Dataset, options: TrainingOptions, steps: Steps) -> _Chosen:
         options = replace(options, dropped=(*options.dropped, *useless))
     if not options.search.candidates:
         return _Chosen(options, None, None)
-    found = search(bench, options, steps, 0.06, 0.32)
+    found = search(bench, options, steps, 0.06, 0.34)
     options = replace(options, trees=found.trees)
-    weighting = weigh(bench, options, steps, 0.32, 0.4)
+    weighting = weigh(bench, options, found.trial, steps, 0.34, 0.4)
     trees = replace(options.trees, fraud_weight=weighting["chosen"])
     return _Chosen(replace(options, trees=trees), found.as_json(), weighting)
 
