@@ -21,6 +21,9 @@ def pages(page: Page, customer: str) -> list[str]:
     transaction = page.locator("#transaction-rows a").first.get_attribute("href")
     assert alert
     assert transaction
+    page.goto("/models")
+    report = page.locator("#champion-report").get_attribute("href")
+    assert report
     bad = "/transactions?amount_from=ten&currency=EUR"
     return [
         "/queue",
@@ -30,6 +33,7 @@ def pages(page: Page, customer: str) -> list[str]:
         bad,
         transaction,
         "/models",
+        report,
         "/audit",
         "/no",
     ]

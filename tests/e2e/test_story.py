@@ -1,4 +1,4 @@
-"""The whole loop as two people see it: a payment, its alert, a label, a training, a promotion, the next decision."""
+"""The whole loop as two people see it: a payment, its alert, a label, a training, its report, a shadow, a promotion, and back."""
 
 import re
 from collections.abc import Callable
@@ -47,14 +47,19 @@ def test_from_a_payment_to_the_next_models_decision(
     new = page.locator("#run-rows tr").first.locator("td").last.inner_text()
     assert new != old
 
-    promote(page, new)
-    expect(page.locator("#models-said")).to_contain_text("a second person must promote it")
+    expect(page.locator(f"#promote-not-{new}")).to_contain_text("a second person must promote it")
+    expect(page.locator(f"#promote-{new}")).to_have_count(0)
+    read_report(page, new, old)
 
     colleague = another()
     complaints.watch(colleague.context)
     sign_in(colleague, "admin")
     colleague.goto("/models")
-    promote(colleague, new)
+    shadow(colleague, product, new)
+    page.goto("/models")
+    expect(page.locator("#live-chip")).to_have_attribute("data-state", "live")
+    colleague.locator(f"#promote-{new}-open").click()
+    colleague.get_by_role("button", name=f"Promote {new}").click()
     expect(colleague.locator("#champion-id")).to_have_text(new)
     expect(page.locator("#champion-id")).to_have_text(new)  # the other page heard of it
 
@@ -62,6 +67,8 @@ def test_from_a_payment_to_the_next_models_decision(
     page.goto(f"/transactions?q={found}")
     page.locator("#transaction-rows a").first.click()
     expect(page.locator("#decided-model")).to_have_text(new)
+    roll_back(colleague, old)
+    until(lambda: decided_by(product, old), f"a decision by {old} again")
 
 
 def bars_agree_with_the_sum(page: Page) -> None:
@@ -71,9 +78,41 @@ def bars_agree_with_the_sum(page: Page) -> None:
     assert abs(base + sum(steps) - margin) < 0.006 * len(texts)
 
 
-def promote(page: Page, model: str) -> None:
-    page.locator(f"#promote-open-{model}").click()
-    page.get_by_role("button", name=f"Promote {model}").click()
+def read_report(page: Page, model: str, champion: str) -> None:
+    """From the models page: figures with intervals, beside the champion's on the same payments."""
+    page.locator(f"#report-{model}").click()
+    expect(page.get_by_role("heading", name=f"Model {model}")).to_be_visible()
+    precision = page.locator("table.report-figures tr", has_text="Average precision")
+    expect(precision.locator("td").first).to_have_text(re.compile(r"^0\.\d{3}\s*0\.\d{3} to 0\.\d{3}$"))
+    expect(precision.locator("td").nth(1)).to_have_text(re.compile(r"^0\.\d{3}$"))
+    for plot in ("plot-pr", "plot-reliability", "plot-cost"):
+        expect(page.locator(f"#{plot} polyline").first).to_be_visible()
+    page.locator("#back").click()
+    expect(page.locator("#champion-id")).to_have_text(champion)
+
+
+def shadow(page: Page, product: Product, model: str) -> None:
+    page.get_by_role("button", name="Let it shadow").click()
+    expect(page.locator("#models-said")).to_contain_text("Nobody acts on its scores")
+    item = page.locator(f"#model-{model}")
+    expect(item).to_contain_text("Shadows since")
+
+    def agreement() -> bool:
+        product.post()
+        page.reload()
+        return "live payments" in item.inner_text()
+
+    until(agreement, "a payment scored by the shadow")
+    expect(item).to_contain_text(re.compile(r"Same outcome for .+ of \d+ live payments"))
+
+
+def roll_back(page: Page, back_to: str) -> None:
+    page.goto("/models")
+    page.locator("#rollback-open").click()
+    page.locator("#rollback-reason").fill("Only trying the way back.")
+    page.get_by_role("button", name="Roll back", exact=True).click()
+    expect(page.locator("#champion-id")).to_have_text(back_to)
+    expect(page.locator("#models-said")).to_contain_text("The champion before is back")
 
 
 def decided_by(product: Product, model: str) -> str | None:
