@@ -21,7 +21,7 @@ def _option(name: str, *flags: str, **more: Any) -> Any:
 
 
 def evaluate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=HELP["files"], exists=True, dir_okay=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help=HELP["files"], exists=True, dir_okay=False)],
     protocol: Annotated[Protocol, _option("protocol")] = _DEFAULTS["protocol"],
     train_days: Annotated[
         int | None, _option("train_days", show_default="28 (handbook), 90 (monthly), all (split)")

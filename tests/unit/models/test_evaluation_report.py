@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.scoring import evaluation
+from models.scoring import evaluation, weekly
 from models.scoring.artifact import Thresholds
 from models.scoring.card import model_card
 from models.scoring.costs import CostModel, cost_report
@@ -172,15 +172,19 @@ def test_what_the_payment_says_of_itself_is_no_leak(dataset: Dataset, scorer: Sc
     )
 
 
-@pytest.mark.parametrize("days", [3, 40])
-def test_a_window_is_calibrated_without_the_payments_after_it(dataset: Dataset, days: int) -> None:
-    """Both ways: a held-back end, and blocks where the window is short of frauds."""
+@pytest.mark.parametrize(("days", "least_frauds", "growths"), [(40, 50, 2), (40, 1_000, 4), (3, 50, 4)])
+def test_a_window_is_calibrated_without_the_payments_after_it(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, days: int, least_frauds: int, growths: int
+) -> None:
+    """Both ways: a held-back end, and thirds where that is short of frauds."""
+    monkeypatch.setattr(weekly, "_LEAST_FRAUDS", least_frauds)
     inside = dataset.occurred_at_ms < START_MS + days * DAY_MS
     rows, later = dataset.rows(inside), dataset.rows(~inside)
     steps: list[float] = []
     learned = learn(rows, OPTIONS, steps.append)
     assert steps == sorted(steps)
     assert steps[-1] == 1.0
+    assert len([step for step in steps if step * growths == pytest.approx(round(step * growths))]) == growths
     probability = learned.probability(learned.margin(later.matrix))
     assert 0.6 < probability.mean() / later.is_fraud.mean() < 1.6
     assert evaluation.recall_at_fpr(later.is_fraud, probability, 0.05) > 0.3
