@@ -1,13 +1,14 @@
 """Reads payments and labels from PostgreSQL into the columns that replay and training work on."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from core.base.clock import rfc3339, to_ms
-from core.base.terms import EntityKind, Label, LabelSource
+from core.base.terms import Label, LabelSource
 from core.infra.postgres import UnitOfWork
 from core.stores import casework, flow
 from core.stores.flow import ENTITY_COLUMNS
@@ -16,6 +17,7 @@ from core.tables.flow import Transaction
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
 from models.features.offline import BoolArray, History, Labels
 from models.features.vector import FloatArray, FloatMatrix, IntArray
+from workers.past import walk_past
 
 _WEIGHT = {source.value: weight for weight, source in enumerate(LabelSource)}
 UNKNOWN = -1
@@ -47,39 +49,84 @@ class _Statement:
     fraud: bool
 
 
-@dataclass(frozen=True)
-class _Taken:
-    """A label as the feature store took it."""
-
-    row: int
-    reported_at_ms: int
-    received_at_ms: int
-    fraud: bool
-    with_history: bool
-
-
 async def read_history(work: UnitOfWork, until: datetime | None = None) -> PaymentColumns:
     """Everything accepted, labelled and alerted so far, or by `until`. About 1 kB of memory a payment."""
-    columns, told = _Columns(), _Told()
-    async for rows in flow.walk_accepted(work):
-        columns.add([row for row in rows if until is None or row.accepted_at <= until])
-    taken: list[_Taken] = []
-    truth: dict[int, _Statement] = {}
-    async for arrived in casework.walk_labels(work):
-        for item in arrived:
-            row = columns.row_of.get(item.label.transaction_uid.bytes)
-            if row is None or (until is not None and item.label.received_at > until):
-                continue
-            told.add(item.label)
-            _weigh(truth, row, item.label)
-            if item.label.label != Label.UNSURE.value:
-                taken.append(_take(row, item.label, item.transaction.imported))
-    inclusion = np.full(len(columns.row_of), np.nan)
+    columns = _Columns()
+    async for taken in walk_past(work, until):
+        for row in taken:
+            if isinstance(row, Transaction):
+                columns.add(row)
+            else:
+                columns.label(row.label)
     async for alerts in casework.walk_alert_chances(work, until):
         for uid, chance in alerts:
-            if (row := columns.row_of.get(uid.bytes)) is not None:
-                inclusion[row] = 1.0 if chance is None else chance
-    return columns.finished(taken, truth, inclusion, told.by_source)
+            columns.looked_at(uid.bytes, 1.0 if chance is None else chance)
+    return columns.finished()
+
+
+class _Columns:
+    """Grows row by row; ids become numbers at once, so that a million payments stay small."""
+
+    def __init__(self) -> None:
+        self._row_of: dict[bytes, int] = {}
+        self._codes: dict[str, dict[str, int]] = {name: {} for name in _CODED}
+        self._coded: dict[str, list[int]] = {name: [] for name in _CODED}
+        self._numbers: list[tuple[int, int, int]] = []
+        self._positions: list[tuple[float, float]] = []
+        self._taken: list[tuple[int, int, bool, int]] = []
+        self._truth: dict[int, _Statement] = {}
+        self._told = _Told()
+        self._chances: dict[int, float] = {}
+
+    def add(self, row: Transaction) -> None:
+        self._row_of[row.uid.bytes] = len(self._numbers)
+        self._numbers.append((to_ms(row.occurred_at), to_ms(row.accepted_at), row.amount_minor))
+        here, there = row.latitude, row.longitude
+        self._positions.append((math.nan if here is None else here, math.nan if there is None else there))
+        for name in _CODED:
+            value, codes = getattr(row, name), self._codes[name]
+            self._coded[name].append(-1 if value is None else codes.setdefault(value, len(codes)))
+
+    def label(self, label: TransactionLabel) -> None:
+        row = self._row_of[label.transaction_uid.bytes]
+        reported, fraud = to_ms(label.reported_at), label.label == Label.FRAUD.value
+        self._told.add(label)
+        _weigh(self._truth, row, label)
+        if label.label != Label.UNSURE.value:
+            self._taken.append((row, reported, fraud, len(self._numbers)))
+
+    def looked_at(self, uid: bytes, chance: float) -> None:
+        row = self._row_of.get(uid)
+        if row is not None:
+            self._chances[row] = chance
+
+    def finished(self) -> PaymentColumns:
+        rows = len(self._numbers)
+        occurred, accepted, amount = np.array(self._numbers, dtype=np.int64).reshape(-1, 3).T
+        latitude, longitude = np.array(self._positions, dtype=np.float64).reshape(-1, 2).T
+        coded = {name: np.array(codes, dtype=np.int64) for name, codes in self._coded.items()}
+        words = {name: tuple(codes) for name, codes in self._codes.items()}
+        history = History.of(
+            occurred,
+            amount,
+            [words["currency"][code] for code in coded["currency"].tolist()],
+            _labels(self._taken),
+            category=_spelled(words, coded, "merchant_category"),
+            country=_spelled(words, coded, "merchant_country"),
+            billing_country=_spelled(words, coded, "billing_country"),
+            latitude=latitude,
+            longitude=longitude,
+            **{kind: coded[column] for kind, column in ENTITY_COLUMNS.items()},
+        )
+        known = np.full(rows, UNKNOWN, dtype=np.int64)
+        reported = known.copy()
+        for row, statement in self._truth.items():
+            known[row], reported[row] = int(statement.fraud), statement.reported_at_ms
+        inclusion = np.full(rows, np.nan)
+        inclusion[list(self._chances)] = list(self._chances.values())
+        segments = {name: (words[name], coded[name]) for name in SEGMENTS}
+        uids, told = list(self._row_of), self._told.by_source
+        return PaymentColumns(uids, history, accepted, known, reported, inclusion, segments, told)
 
 
 class _Told:
@@ -94,10 +141,14 @@ class _Told:
         source["reported_until"] = max(str(source["reported_until"]), rfc3339(label.reported_at))
 
 
-def _take(row: int, label: TransactionLabel, imported: bool) -> _Taken:
-    with_history = imported and label.label_source == LabelSource.IMPORT.value
-    fraud = label.label == Label.FRAUD.value
-    return _Taken(row, to_ms(label.reported_at), to_ms(label.received_at), fraud, with_history)
+_CODED = (*ENTITY_COLUMNS.values(), "currency", "channel", "merchant_category", "merchant_country", "billing_country")
+SEGMENTS = ("channel", "currency", "merchant_category")
+"""Fields whose values models are judged apart by."""
+
+
+def _spelled(words: Mapping[str, tuple[str, ...]], coded: Mapping[str, IntArray], name: str) -> list[str | None]:
+    values = words[name]
+    return [None if code < 0 else values[code] for code in coded[name].tolist()]
 
 
 def _weigh(truth: dict[int, _Statement], row: int, label: TransactionLabel) -> None:
@@ -112,77 +163,11 @@ def _weigh(truth: dict[int, _Statement], row: int, label: TransactionLabel) -> N
         truth[row] = new
 
 
-class _Columns:
-    """Grows row by row; ids become numbers at once, so that a million payments stay small."""
-
-    def __init__(self) -> None:
-        self.row_of: dict[bytes, int] = {}
-        self._codes: list[dict[str, int]] = [{} for _ in EntityKind]
-        self._entities: list[tuple[int, ...]] = []
-        self._occurred: list[int] = []
-        self._accepted: list[int] = []
-        self._amounts: list[int] = []
-        self._attributes: dict[str, tuple[dict[str, int], list[int]]] = {name: ({}, []) for name in _SEGMENTED}
-
-    def add(self, rows: Sequence[Transaction]) -> None:
-        for row in rows:
-            self.row_of[row.uid.bytes] = len(self._occurred)
-            self._occurred.append(to_ms(row.occurred_at))
-            self._accepted.append(to_ms(row.accepted_at))
-            self._amounts.append(row.amount_minor)
-            self._entities.append(tuple(self._code(place, getattr(row, name)) for place, name in _PLACES))
-            for name, (seen, codes) in self._attributes.items():
-                value = getattr(row, name)
-                codes.append(-1 if value is None else seen.setdefault(value, len(seen)))
-
-    def _code(self, place: int, value: str | None) -> int:
-        return -1 if value is None else self._codes[place].setdefault(value, len(self._codes[place]))
-
-    def finished(
-        self,
-        taken: list[_Taken],
-        truth: dict[int, _Statement],
-        inclusion: FloatArray,
-        labels_told: Mapping[str, Mapping[str, int | str]],
-    ) -> PaymentColumns:
-        occurred, accepted = np.array(self._occurred, dtype=np.int64), np.array(self._accepted, dtype=np.int64)
-        known, reported = (
-            np.full(len(occurred), UNKNOWN, dtype=np.int64),
-            np.full(len(occurred), UNKNOWN, dtype=np.int64),
-        )
-        for row, statement in truth.items():
-            known[row], reported[row] = int(statement.fraud), statement.reported_at_ms
-        entities = np.array(self._entities, dtype=np.int64).reshape(-1, len(EntityKind))
-        labels = _labels(taken, occurred, accepted)
-        history = History(occurred, np.array(self._amounts, dtype=np.int64), entities, labels)
-        segments = {
-            name: (tuple(seen), np.array(codes, dtype=np.int64)) for name, (seen, codes) in self._attributes.items()
-        }
-        return PaymentColumns(
-            list(self.row_of), history, accepted, known, reported, inclusion, segments, labels_told
-        )  # fmt: skip
-
-
-_SEGMENTED = ("channel", "currency", "merchant_category")
-_PLACES = tuple(enumerate(ENTITY_COLUMNS[kind] for kind in EntityKind))
-
-
-def _labels(taken: list[_Taken], occurred: IntArray, accepted: IntArray) -> Labels:
-    """Where each label stood in the stream: history's when they were reported, others when they were received."""
+def _labels(taken: list[tuple[int, int, bool, int]]) -> Labels:
     if not taken:
         return Labels.none()
-    rows, reported, received, fraud, with_history = (
-        np.array(column) for column in zip(*map(_fields, taken), strict=True)
-    )
-    by_report = np.searchsorted(np.maximum.accumulate(occurred), reported, side="left")
-    by_receipt = np.searchsorted(np.maximum.accumulate(accepted), received, side="left")
-    position = np.where(with_history, by_report, by_receipt).astype(np.int64)
-    order = np.lexsort((reported, position))
-    return Labels(rows[order].astype(np.int64), reported[order].astype(np.int64), fraud[order], position[order])
-
-
-def _fields(label: _Taken) -> tuple[int, int, int, bool, bool]:
-    return label.row, label.reported_at_ms, label.received_at_ms, label.fraud, label.with_history
+    rows, reported, fraud, position = (np.array(column) for column in zip(*taken, strict=True))
+    return Labels(rows, reported, fraud, position)
 
 
 async def put_logged_vectors(work: UnitOfWork, columns: PaymentColumns, matrix: FloatMatrix) -> BoolArray:

@@ -5,6 +5,7 @@ Redis is a cache: f(transactions accepted, labels taken). It may be lost at any 
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import structlog
 from redis.exceptions import LockNotOwnedError
@@ -13,11 +14,12 @@ from core.acts.audit import Actor, Event, record
 from core.acts.casework import labelled_payment
 from core.base.clock import utc_now
 from core.base.terms import Action, Label, LabelSource
-from core.contracts.messages import Payment
+from core.contracts.messages import LabelledPayment, Payment
 from core.infra.resources import Resources
 from core.stores import casework, flow
 from core.tables.flow import Transaction
 from models.features.online import MEMO_S, OnlineFeatures
+from workers.past import Taken, walk_past
 
 log = structlog.get_logger()
 Report = Callable[[float, str], None]
@@ -62,20 +64,11 @@ async def _rebuild(resources: Resources, report: Report) -> int:
         total = max(1, await flow.count_transactions(work))
     done = 0
     async with resources.postgres.reading() as work:
-        async for rows in flow.walk_accepted(work):
-            await _backfill(features, rows, started)
+        async for taken in walk_past(work):
+            await _backfill(features, taken, started)
             await resources.redis.expire(LOCK, LOCK_S)
-            done += len(rows)
-            report(0.9 * done / total, f"{done:,} of {total:,} payments")
-    async with resources.postgres.reading() as work:
-        async for arrived in casework.walk_labels(work):
-            labels = [
-                labelled_payment(
-                    a.transaction, Label(a.label.label), LabelSource(a.label.label_source), a.label.reported_at
-                )
-                for a in arrived
-            ]
-            await features.backfill([], labels)
+            done += sum(isinstance(row, Transaction) for row in taken)
+            report(0.95 * done / total, f"{done:,} of {total:,} payments")
     report(0.95, "catching up")
     await _catch_up(resources, features, started)
     await features.publish_generation()
@@ -83,19 +76,28 @@ async def _rebuild(resources: Resources, report: Report) -> int:
     return done
 
 
-async def _backfill(features: OnlineFeatures, rows: Sequence[Transaction], started: datetime) -> None:
+async def _backfill(features: OnlineFeatures, taken: Sequence[Taken], started: datetime) -> None:
     """Payments that may still be delivered are remembered, so that their delivery does not count twice."""
     recent = started - timedelta(seconds=MEMO_S)
-    old: list[Payment] = []
-    new: list[Payment] = []
-    for row in rows:
-        (new if row.accepted_at >= recent and not row.imported else old).append(flow.payment_of(row))
-    await features.backfill(old, [])
-    await features.backfill(new, [], remember=True)
+
+    def may_come_again(row: Taken) -> bool:
+        return isinstance(row, Transaction) and row.accepted_at >= recent and not row.imported
+
+    for remember, rows in groupby(taken, may_come_again):
+        await features.backfill([_as_taken(row) for row in rows], remember=remember)
+
+
+def _as_taken(row: Taken) -> Payment | LabelledPayment:
+    if isinstance(row, Transaction):
+        return flow.payment_of(row)
+    label = row.label
+    return labelled_payment(row.transaction, Label(label.label), LabelSource(label.label_source), label.reported_at)
 
 
 async def _catch_up(resources: Resources, features: OnlineFeatures, started: datetime) -> None:
-    """What was accepted since shortly before the rebuild began; the guard takes each payment once."""
+    """What came since shortly before the rebuild began; the guards take each payment and each label once."""
     async with resources.postgres.reading() as work:
         rows = await flow.accepted_since(work, started - OVERLAP, limit=50_000)
-    await features.backfill([flow.payment_of(row) for row in rows if not row.imported], [], remember=True)
+        labels = await casework.labels_since(work, started - OVERLAP, limit=50_000)
+    await features.backfill([flow.payment_of(row) for row in rows if not row.imported], remember=True)
+    await features.backfill([_as_taken(label) for label in labels])

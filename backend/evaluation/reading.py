@@ -65,7 +65,29 @@ def build_history(payments: pa.Table, truth: IntArray, reported: IntArray) -> Hi
     occurred = _integers(payments["occurred_ms"])
     labelled = np.flatnonzero(truth != UNLABELLED)
     labels = Labels.on_time(occurred, labelled, reported[labelled], truth[labelled] == 1)
-    return History(occurred, _minor(payments), _entities(payments), labels)
+
+    def words(name: str) -> list[str | None] | None:
+        return payments[name].to_pylist() if name in payments.column_names else None
+
+    def degrees(name: str) -> npt.NDArray[np.float64] | None:
+        return _floats(payments[name]) if name in payments.column_names else None
+
+    return History.of(
+        occurred,
+        _minor(payments),
+        payments["currency"].to_pylist(),
+        labels,
+        category=words("merchant_category"),
+        country=words("merchant_country"),
+        billing_country=words("billing_country"),
+        latitude=degrees("latitude"),
+        longitude=degrees("longitude"),
+        **{
+            kind.value: _codes(payments[name])
+            for kind, name in _ENTITY_COLUMNS.items()
+            if name in payments.column_names
+        },
+    )
 
 
 def _read_file(path: Path, options: EvaluationOptions, notes: list[str]) -> pa.Table:
@@ -106,17 +128,6 @@ def _in_time_order(tables: Sequence[pa.Table], notes: list[str]) -> pa.Table:
 
 def _unsorted(table: pa.Table) -> bool:
     return bool((np.diff(_integers(table["occurred_ms"])) < 0).any())
-
-
-def _entities(payments: pa.Table) -> IntArray:
-    none = np.full(payments.num_rows, -1, dtype=np.int64)
-    return np.stack(
-        [
-            _codes(payments[_ENTITY_COLUMNS[kind]]) if _ENTITY_COLUMNS[kind] in payments.column_names else none
-            for kind in EntityKind
-        ],
-        axis=1,
-    )
 
 
 def _codes(column: pa.ChunkedArray | pa.Array) -> IntArray:

@@ -243,4 +243,10 @@ def labelled_payment(
         card_id=transaction.card_id,
         device_id=transaction.device_id,
         ip=transaction.ip,
+        amount_minor=transaction.amount_minor,
+        currency=transaction.currency,
+        merchant_category=transaction.merchant_category,
+        merchant_country=transaction.merchant_country,
+        latitude=transaction.latitude,
+        longitude=transaction.longitude,
     )

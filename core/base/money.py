@@ -30,6 +30,17 @@ def to_minor(amount: Decimal, currency: str) -> int:
     return minor
 
 
+def to_hundredths(minor: int, currency: str) -> int:
+    """Minor units as hundredths, so that 900 yen and 900.000 dinars are as many as 900.00 euros; further decimals are cut."""
+    scale = int(10 ** abs(2 - exponent_of(currency)))
+    return minor * scale if exponent_of(currency) <= 2 else minor // scale
+
+
+def from_hundredths(hundredths: float, currency: str) -> int:
+    """Nearest minor units."""
+    return round(hundredths * 10.0 ** (exponent_of(currency) - 2))
+
+
 def to_major(minor: int, currency: str) -> Decimal:
     """The decimal amount of `minor` units."""
     return Decimal(minor).scaleb(-exponent_of(currency))

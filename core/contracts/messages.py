@@ -54,6 +54,12 @@ class LabelledPayment(msgspec.Struct, frozen=True, kw_only=True):
     card_id: str | None = None
     device_id: str | None = None
     ip: str | None = None
+    amount_minor: int = 0
+    currency: str = ""
+    merchant_category: str | None = None
+    merchant_country: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 class LabelsRecorded(msgspec.Struct, frozen=True, tag="labels_recorded", kw_only=True):

@@ -101,24 +101,31 @@ class ArrivedLabel:
     transaction: Transaction
 
 
-async def walk_labels(work: UnitOfWork, *, batch: int = 5000) -> AsyncIterator[Sequence[ArrivedLabel]]:
-    """Every label in the order it was received, in batches."""
-    last: tuple[datetime | None, UUID] = (None, UUID(int=0))
+async def walk_labels(
+    work: UnitOfWork, *, with_history: bool, batch: int = 5000
+) -> AsyncIterator[Sequence[ArrivedLabel]]:
+    """Labels in batches. with_history: those imported together with their payments, in the order they were reported; else the
+    others, in the order they were received.
+    """
+    imported = (col(TransactionLabel.label_source) == LabelSource.IMPORT.value) & col(Transaction.imported)
+    moment = col(TransactionLabel.reported_at if with_history else TransactionLabel.received_at)
+    last: tuple[datetime, UUID] | None = None
     while True:
         query = (
             select(TransactionLabel, Transaction)
             .join(Transaction, col(Transaction.uid) == col(TransactionLabel.transaction_uid))
-            .order_by(col(TransactionLabel.received_at), col(TransactionLabel.id))
+            .where(imported if with_history else ~imported)
+            .order_by(moment, col(TransactionLabel.id))
             .limit(batch)
         )
-        if last[0] is not None:
-            place = func.row(col(TransactionLabel.received_at), col(TransactionLabel.id))
-            query = query.where(place > func.row(*last))
+        if last is not None:
+            query = query.where(func.row(moment, col(TransactionLabel.id)) > func.row(*last))
         rows = (await work.session.exec(query)).all()
         if not rows:
             return
         yield [ArrivedLabel(label, transaction) for label, transaction in rows]
-        last = (rows[-1][0].received_at, rows[-1][0].id)
+        newest = rows[-1][0]
+        last = (newest.reported_at if with_history else newest.received_at, newest.id)
         work.session.expunge_all()
 
 
@@ -143,6 +150,18 @@ async def walk_alert_chances(
             return
         yield [(row[0], row[1]) for row in rows]
         last = rows[-1][0]
+
+
+async def labels_since(work: UnitOfWork, since: datetime, *, limit: int) -> Sequence[ArrivedLabel]:
+    """Labels received since then, in that order."""
+    query = (
+        select(TransactionLabel, Transaction)
+        .join(Transaction, col(Transaction.uid) == col(TransactionLabel.transaction_uid))
+        .where(col(TransactionLabel.received_at) >= since)
+        .order_by(col(TransactionLabel.received_at), col(TransactionLabel.id))
+        .limit(limit)
+    )
+    return [ArrivedLabel(label, transaction) for label, transaction in (await work.session.exec(query)).all()]
 
 
 async def labels_since_last_training(work: UnitOfWork) -> int:

@@ -1,62 +1,118 @@
-"""Every feature of a payment, once. The Lua script's constants, the vector, the replay and the reasons all come from here.
+"""Every feature of a payment, once. The Lua script's constants, the vector, the replay, the reasons and docs/features.md come from here.
 
 Pure Python: the console and the API read it without numpy.
 
-*Readings* are what the state answers for one payment: whole numbers, -1 = not known. `models.features.vector` turns them into
-*features* (ratios, seconds, hours). A reading with a feature's name is that feature.
+*Readings* are what the state answers for one payment: whole numbers, -1 = not known. `models.features.vector` turns them, and the
+*facts* of the payment itself (`models.features.facts`), into *features* (ratios, seconds, kilometres). A reading with a feature's name
+is that feature.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from types import ModuleType
+from typing import Final, Literal, cast
 
-from core.base.terms import EntityKind
+from core.base.terms import EntityKind, Language
+from models.features.phrases import Phrase, en
 
-CATALOGUE_VERSION: Final = 1
+CATALOGUE_VERSION: Final = 2
 """Raised whenever a name, an order or a meaning below changes: models and stored vectors of another version are not mixed."""
 
-Unit = Literal["payments", "minor", "s", "times", "deviations", "flag", "hour", "share"]
-"""minor: minor units of the payment's currency (no conversion: a sum over currencies adds plain numbers). s: seconds. share: 0 to 1."""
+Unit = Literal[
+    "payments",
+    "hundredths",
+    "s",
+    "times",
+    "deviations",
+    "flag",
+    "hour",
+    "weekday",
+    "share",
+    "count",
+    "km",
+    "km/h",
+    "code",
+]
+"""hundredths: of the payment's currency, whatever its own smallest unit (no conversion: a sum over currencies adds plain
+numbers). s: seconds. share: 0 to 1. weekday: 0 = Monday. code: a number that only tells values apart."""
 
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
-WINDOWS: Final = {"1h": HOUR_S, "24h": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S}
-LABEL_WINDOWS: Final = {"7d": 7 * DAY_S, "30d": 30 * DAY_S}
+WINDOWS: Final = {"1h": HOUR_S, "6h": 6 * HOUR_S, "24h": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S}
+LARGEST_IN: Final = ("24h", "7d")
+"""Windows whose largest payment is kept: `Memory.own_payments` newest ones are looked at."""
+SPIKE_WINDOWS: Final = {"24h": DAY_S, "7d": 7 * DAY_S, "14d": 14 * DAY_S}
+LIMIT_WINDOWS: Final = ("24h", "7d")
+DISTINCT_WINDOWS: Final = {"24h": DAY_S, "30d": 30 * DAY_S}
+LABEL_WINDOWS: Final = {"24h": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S}
+RISK_DAYS: Final = {"7d": 7, "30d": 30, "90d": 90}
+"""Windows of attributes' risk, in whole UTC days up to the payment's own."""
+CATEGORY_DAYS: Final = 30
+PAIR_WINDOWS: Final = ("7d", "30d")
+
+ATTRIBUTES: Final = ("category", "country", "currency", "place")
+"""What else a payment names: merchant category and country, currency, and the square degree of its position."""
+SUBJECTS: Final = (*(kind.value for kind in EntityKind), *ATTRIBUTES)
 LABELLED: Final = (EntityKind.MERCHANT, EntityKind.CUSTOMER, EntityKind.DEVICE)
-"""Entities whose confirmed frauds are remembered."""
-PAIRED: Final = (EntityKind.MERCHANT, EntityKind.DEVICE, EntityKind.CARD, EntityKind.IP)
-"""Entities each customer remembers having paid with."""
+"""Entities whose labelled payments are remembered one by one."""
+UNEXPLAINED: Final = (EntityKind.MERCHANT, EntityKind.DEVICE)
+"""Entities for which frauds of an amount usual for their customer are told apart: those point at the entity itself."""
+RISKED: Final = ("card", "ip", *ATTRIBUTES)
+"""Subjects whose labels are counted by day."""
+PAIRS: Final = (
+    ("customer", "merchant"), ("customer", "device"), ("customer", "card"), ("customer", "ip"),
+    ("customer", "category"), ("customer", "country"), ("card", "merchant"),
+    ("device", "customer"), ("device", "card"), ("ip", "customer"), ("ip", "card"),
+)  # fmt: skip
+"""(owner, other): each owner remembers the others it was seen with."""
 
 UNKNOWN: Final = float("nan")
+LANGUAGES: Final[Mapping[Language, ModuleType]] = {Language.EN: en}
 
 
 @dataclass(frozen=True)
 class Feature:
-    """`sentence` reads as a clause with {value} in words; `when_zero` and `when_unknown` replace it where a number would read badly.
-
-    default: what the vector holds when the feature is not known.
+    """window_s: length of the window that ends at the payment, None = none. default: what the vector holds when it is not known.
+    version: the catalogue version that gave it its present meaning.
     """
 
     name: str
     entity: EntityKind | None
     window_s: int | None
     unit: Unit
-    title: str
-    sentence: str
     group: str
-    when_zero: str | None = None
-    when_unknown: str = "not known for this payment"
+    said: Mapping[Language, Phrase]
     default: float = UNKNOWN
+    version: int = CATALOGUE_VERSION
+
+    @property
+    def title(self) -> str:
+        return self.said[Language.EN].title
+
+    @property
+    def sentence(self) -> str:
+        return self.said[Language.EN].sentence
+
+    @property
+    def when_zero(self) -> str | None:
+        return self.said[Language.EN].when_zero
+
+    @property
+    def when_unknown(self) -> str:
+        return self.said[Language.EN].when_unknown or en.NOT_KNOWN
 
 
 @dataclass(frozen=True)
 class Memory:
     """What the state keeps: every number is part of the rule that `online` and `offline` share.
 
-    forget_s: an entity silent for longer is new again.
+    forget_s: an entity (or a pair) silent for longer is new again.
     retention_s: payments kept behind an entity's newest one (30 days and 7 for late events); retention_labels_s the same for labels.
     most_payments, most_labels: newest records a window can count. most_late: newer records a late one may be sorted under.
-    own_payments: earlier payments a customer's amount is compared with. known: merchants, devices ... a customer remembers.
-    fraud_memory_s: a fraud longer ago is no longer "the last known fraud".
+    own_payments: earlier payments an amount is compared with. known: others an owner remembers of a kind.
+    fraud_memory_s: a fraud longer ago is no longer "the last known fraud". retention_days: days of an attribute's risk.
+    spike_times (in quarters of the median), spike_after: an amount over 2.5 times the median of at least 5 earlier ones is a spike.
+    label_share: newest labels of `unexplained_share`. home_payments: about so many payments weigh in on where home is.
     """
 
     forget_s: int = 90 * DAY_S
@@ -66,178 +122,221 @@ class Memory:
     most_labels: int = 4_096
     most_late: int = 4_096
     own_payments: int = 50
-    known: int = 256
+    known: int = 128
     fraud_memory_s: int = 60 * DAY_S
+    retention_days: int = 97
+    spike_quarters: int = 10
+    spike_after: int = 5
+    label_share: int = 5
+    home_payments: int = 64
 
 
 MEMORY: Final = Memory()
-
-GROUPS: Final = {
-    "amount": "amount",
-    "amount_history": "amount against the customer's own history",
-    "customer_activity": "customer activity",
-    "card_activity": "card activity",
-    "merchant_activity": "merchant activity",
-    "device_activity": "device activity",
-    "ip_activity": "IP address activity",
-    "novelty": "first-time use",
-    "time": "time of the payment",
-    "merchant_fraud": "fraud history of the merchant",
-    "customer_fraud": "fraud history of the customer",
-    "device_fraud": "fraud history of the device",
-}
+NEAR_HOUR_S: Final = 2 * HOUR_S
+GROUPS: Final = en.GROUPS
 """Reason groups an analyst thinks in: code -> title."""
 
-_NOUN: Final = {
-    EntityKind.CUSTOMER: "customer",
-    EntityKind.CARD: "card",
-    EntityKind.MERCHANT: "merchant",
-    EntityKind.DEVICE: "device",
-    EntityKind.IP: "IP address",
-}
-_WHERE: Final = {
-    EntityKind.CUSTOMER: "by this customer",
-    EntityKind.CARD: "with this card",
-    EntityKind.MERCHANT: "at this merchant",
-    EntityKind.DEVICE: "on this device",
-    EntityKind.IP: "from this IP address",
-}
-_SPAN: Final = {"1h": "hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 
-
-def names_no(kind: EntityKind) -> str:
-    return f"the payment names no {_NOUN[kind]}"
+def _said(name: str, *words: str | int) -> dict[Language, Phrase]:
+    """The phrase in every language."""
+    return {language: cast(Phrase, getattr(module, name)(*words)) for language, module in LANGUAGES.items()}
 
 
 def _velocity(kind: EntityKind) -> list[Feature]:
-    features = []
+    group, features = f"{kind}_activity", []
     for window, seconds in WINDOWS.items():
-        where, span = _WHERE[kind], _SPAN[window]
-        group, unknown = f"{kind}_activity", names_no(kind)
         features += [
-            Feature(f"{kind}_velocity_{window}_count", kind, seconds, "payments", f"Payments {where}, {span}",
-                    f"{{value}} {where} in the last {span}", group, when_unknown=unknown),
-            Feature(f"{kind}_velocity_{window}_amount", kind, seconds, "minor", f"Amount {where}, {span}",
-                    f"{{value}} in all {where} in the last {span}", group, when_unknown=unknown),
-        ]  # fmt: skip
+            Feature(f"{kind}_velocity_{window}_count", kind, seconds, "payments", group, _said("count", kind, window)),
+            Feature(
+                f"{kind}_velocity_{window}_amount", kind, seconds, "hundredths", group, _said("amount", kind, window)
+            ),
+            Feature(f"{kind}_velocity_{window}_mean", kind, seconds, "hundredths", group, _said("mean", kind, window)),
+        ]
+        if window in LARGEST_IN:
+            said = _said("largest", kind, window)
+            features.append(Feature(f"{kind}_velocity_{window}_max", kind, seconds, "hundredths", group, said))
     return features
 
 
 def _since_previous(kind: EntityKind) -> Feature:
-    where = _WHERE[kind]
-    return Feature(f"{kind}_since_previous_s", kind, None, "s", f"Time since the previous payment {where}",
-                   f"{{value}} after the previous payment {where}", f"{kind}_activity",
-                   when_zero=f"the same moment as another payment {where}",
-                   when_unknown=f"no earlier payment {where} is known")  # fmt: skip
+    said = _said("since_previous", kind)
+    return Feature(f"{kind}_since_previous_s", kind, None, "s", f"{kind}_activity", said)
 
 
-def _new(kind: EntityKind) -> Feature:
-    noun = _NOUN[kind]
-    return Feature(f"{kind}_new", kind, None, "flag", f"{noun.capitalize() if noun != 'IP address' else noun} never seen before",
-                   f"this {noun} was never seen before", "novelty", f"this {noun} has been seen before", names_no(kind))  # fmt: skip
+def _pairs() -> list[Feature]:
+    features = []
+    for owner, other in PAIRS:
+        kind = EntityKind(owner)
+        if owner == EntityKind.CUSTOMER:
+            about = EntityKind(other) if other in _ENTITIES else kind
+            said = _said("pair", other)
+            features.append(Feature(f"customer_{other}_payments", about, None, "payments", "novelty", said))
+        for window, seconds in DISTINCT_WINDOWS.items():
+            said = _said("distinct", owner, other, window)
+            features.append(Feature(f"{owner}_{other}_distinct_{window}", kind, seconds, "count", "sharing", said))
+    return features
 
 
-def _pair(kind: EntityKind) -> Feature:
-    where = _WHERE[kind]
-    return Feature(f"customer_{kind}_payments", kind, None, "payments", f"This customer's earlier payments {where}",
-                   f"{{value}} by this customer {where} before", "novelty",
-                   f"this customer's first payment {where}", names_no(kind))  # fmt: skip
+_ENTITIES: Final = {kind.value for kind in EntityKind}
 
 
 def _own_history() -> list[Feature]:
-    kind, group = EntityKind.CUSTOMER, "amount_history"
-    nothing = "no earlier payment by this customer to compare with"
+    kind, group, month = EntityKind.CUSTOMER, "amount_history", WINDOWS["30d"]
     return [
-        Feature("amount_to_own_mean", kind, None, "times", "Amount against the customer's mean",
-                "the amount is {value} the mean of this customer's earlier payments", group, when_unknown=nothing),
-        Feature("amount_to_own_median", kind, None, "times", "Amount against the customer's median",
-                "the amount is {value} the median of this customer's earlier payments", group, when_unknown=nothing),
-        Feature("amount_to_own_max", kind, None, "times", "Amount against the customer's largest",
-                "the amount is {value} the largest of this customer's earlier payments", group, when_unknown=nothing),
-        Feature("amount_own_deviations", kind, None, "deviations", "Standard deviations from the customer's mean",
-                "the amount is {value} the mean of this customer's earlier payments", group,
-                when_unknown="too few different earlier payments by this customer to compare with"),
-        Feature("customer_mean_amount_30d", kind, 30 * DAY_S, "minor", "Customer's mean amount, 30 days",
-                "this customer's payments of the last 30 days are {value} on average", group),
-        Feature("amount_to_mean_30d", kind, 30 * DAY_S, "times", "Amount against the customer's mean, 30 days",
-                "the amount is {value} this customer's mean of the last 30 days", group),
-        Feature("customer_mean_24h_to_30d", kind, 30 * DAY_S, "times", "Customer's mean of 24 hours against 30 days",
-                "this customer's payments of the last 24 hours are {value} the mean of 30 days", group),
-        Feature("customer_earlier_payments", kind, None, "payments", "Customer's earlier payments compared with",
-                "{value} by this customer to compare with", group, "no earlier payment by this customer to compare with"),
+        *(
+            Feature(f"amount_to_own_{what}", kind, None, "times", group, _said("own_ratio", what))
+            for what in ("mean", "median", "p90", "max")
+        ),
+        Feature("amount_own_deviations", kind, None, "deviations", group, _said("own_deviations")),
+        Feature("amount_to_mean_30d", kind, month, "times", group, _said("own_ratio", "mean_30d")),
+        Feature("customer_mean_24h_to_30d", kind, month, "times", group, _said("mean_24h_to_30d")),
+        Feature("customer_earlier_payments", kind, None, "payments", group, _said("earlier_payments")),
+        *(
+            Feature(f"customer_spikes_{window}", kind, seconds, "payments", group, _said("spikes", window))
+            for window, seconds in SPIKE_WINDOWS.items()
+        ),
+        Feature("own_hour_share", kind, None, "share", "rhythm", _said("own_hours")),
+        Feature("gap_to_own_mean", kind, None, "times", "rhythm", _said("gap_to_own_mean")),
+        Feature("customer_longest_silence_s", kind, DAY_S, "s", "rhythm", _said("longest_silence")),
+    ]
+
+
+def _category() -> list[Feature]:
+    customer, group, month = EntityKind.CUSTOMER, "category", WINDOWS["30d"]
+    return [
+        Feature("category_code", None, None, "code", group, _said("category_code")),
+        Feature("amount_to_category_mean_30d", None, month, "times", group, _said("to_mean", "category")),
+        *(
+            Feature(
+                f"customer_category_velocity_{window}_count", customer, WINDOWS[window], "payments", group,
+                _said("customer_category_count", window),
+            )
+            for window in PAIR_WINDOWS
+        ),
+        Feature("amount_to_customer_category_mean_30d", customer, month, "times", group, _said("to_customer_category_mean")),
     ]  # fmt: skip
 
 
-def _fraud_history(kind: EntityKind) -> list[Feature]:
-    where, group = _WHERE[kind], f"{kind}_fraud"
-    missing = names_no(kind)
-    features = []
-    for window, seconds in LABEL_WINDOWS.items():
-        span = _SPAN[window]
-        features += [
-            Feature(f"{kind}_labels_{window}", kind, seconds, "payments", f"Checked payments {where}, {span}",
-                    f"{{value}} {where} checked in the last {span}", group,
-                    f"none checked {where} in the last {span}", when_unknown=missing),
-            Feature(f"{kind}_frauds_{window}", kind, seconds, "payments", f"Confirmed frauds {where}, {span}",
-                    f"{{value}} {where} confirmed as fraud in the last {span}", group,
-                    f"no fraud {where} confirmed in the last {span}", when_unknown=missing),
-            Feature(f"{kind}_risk_{window}", kind, seconds, "share", f"Share of fraud {where}, {span}",
-                    f"{{value}} of the payments {where} checked in the last {span} were fraud", group,
-                    f"no fraud {where} confirmed in the last {span}", when_unknown=missing),
-        ]  # fmt: skip
-    none = f"no fraud {where} known in the last {MEMORY.fraud_memory_s // DAY_S} days"
+def _place() -> list[Feature]:
+    kind = EntityKind.CUSTOMER
     return [
-        *features,
-        Feature(f"{kind}_fraud_run", kind, None, "payments", f"Frauds in a row {where}",
-                f"{{value}} {where} found to be fraud with none genuine since", group,
-                f"no unbroken run of fraud {where}", when_unknown=missing),
-        Feature(f"{kind}_fraud_run_age_s", kind, None, "s", f"Age of the run of frauds {where}",
-                f"frauds in a row {where} began {{value}} earlier", group, when_unknown=f"no unbroken run of fraud {where}"),
-        Feature(f"{kind}_since_fraud_s", kind, None, "s", f"Time since the last known fraud {where}",
-                f"{{value}} after the last known fraud {where}", group, when_unknown=none),
-        Feature(f"{kind}_legitimate_since_fraud", kind, None, "payments", f"Genuine payments {where} since the last fraud",
-                f"{{value}} {where} found genuine since the last known fraud", group,
-                f"nothing {where} found genuine since the last known fraud", none),
+        Feature("distance_from_previous_km", kind, None, "km", "place", _said("distance_from_previous")),
+        Feature("speed_from_previous_kmh", kind, None, "km/h", "place", _said("speed_from_previous")),
+        Feature("distance_from_home_km", kind, None, "km", "place", _said("distance_from_home")),
+        Feature("country_not_billing", None, None, "flag", "place", _said("abroad")),
+    ]
+
+
+def _amount() -> list[Feature]:
+    kind = EntityKind.CUSTOMER
+    return [
+        Feature("amount", None, None, "hundredths", "amount", _said("payment_amount")),
+        Feature("amount_round", None, None, "flag", "amount", _said("round_amount")),
+        Feature("amount_just_under_limit", None, None, "flag", "limits", _said("just_under")),
+        *(
+            Feature(f"customer_just_under_{window}", kind, WINDOWS[window], "payments", "limits",
+                    _said("just_under_count", window))
+            for window in LIMIT_WINDOWS
+        ),
     ]  # fmt: skip
 
 
 def _time() -> list[Feature]:
     return [
-        Feature("hour", None, None, "hour", "Hour of the day, UTC", "made at {value} UTC", "time"),
-        Feature("night", None, None, "flag", "Between 00:00 and 06:00 UTC", "made at night (00:00 to 06:00 UTC)", "time",
-                "not made at night (00:00 to 06:00 UTC)"),
-        Feature("weekend", None, None, "flag", "Saturday or Sunday, UTC", "made at the weekend", "time", "made on a working day"),
+        Feature("hour", None, None, "hour", "time", _said("hour")),
+        Feature("night", None, None, "flag", "time", _said("night")),
+        Feature("weekend", None, None, "flag", "time", _said("weekend")),
+        Feature("weekday", None, None, "weekday", "time", _said("weekday")),
+    ]
+
+
+def _fraud_history(kind: EntityKind) -> list[Feature]:
+    group, days = f"{kind}_fraud", MEMORY.fraud_memory_s // DAY_S
+    features = []
+    for window, seconds in LABEL_WINDOWS.items():
+        features += [
+            Feature(f"{kind}_labels_{window}", kind, seconds, "payments", group, _said("labels", kind, window)),
+            Feature(f"{kind}_frauds_{window}", kind, seconds, "payments", group, _said("frauds", kind, window)),
+            Feature(f"{kind}_risk_{window}", kind, seconds, "share", group, _said("risk", kind, window)),
+        ]
+    features += [
+        Feature(f"{kind}_fraud_run", kind, None, "payments", group, _said("fraud_run", kind)),
+        Feature(f"{kind}_fraud_run_age_s", kind, None, "s", group, _said("fraud_run_age", kind)),
+        Feature(f"{kind}_since_fraud_s", kind, None, "s", group, _said("since_fraud", kind, days)),
+        Feature(f"{kind}_legitimate_since_fraud", kind, None, "payments", group, _said("legitimate_since_fraud", kind, days)),
+    ]  # fmt: skip
+    return features + (_unexplained(kind, group, days) if kind in UNEXPLAINED else [])
+
+
+def _unexplained(kind: EntityKind, group: str, days: int) -> list[Feature]:
+    return [
+        *(
+            Feature(f"{kind}_unexplained_{window}", kind, seconds, "payments", group, _said("unexplained", kind, window))
+            for window, seconds in LABEL_WINDOWS.items()
+        ),
+        Feature(f"{kind}_unexplained_run", kind, None, "payments", group, _said("unexplained_run", kind)),
+        Feature(f"{kind}_unexplained_run_age_s", kind, None, "s", group, _said("unexplained_run_age", kind)),
+        Feature(f"{kind}_since_unexplained_s", kind, None, "s", group, _said("since_unexplained", kind, days)),
+        Feature(f"{kind}_legitimate_since_unexplained", kind, None, "payments", group,
+                _said("legitimate_since_unexplained", kind, days)),
+        Feature(f"{kind}_unexplained_share", kind, None, "share", group, _said("unexplained_share", kind)),
     ]  # fmt: skip
 
 
-def _features() -> list[Feature]:
+def _risk(subject: str) -> list[Feature]:
+    kind, group = EntityKind(subject) if subject in _ENTITIES else None, f"{subject}_fraud"
     return [
-        Feature("amount", None, None, "minor", "Amount", "the amount is {value}", "amount"),
+        Feature(f"{subject}_labels_30d", kind, 30 * DAY_S, "payments", group, _said("labels", subject, "30d")),
+        *(
+            Feature(f"{subject}_risk_{window}", kind, days * DAY_S, "share", group, _said("risk", subject, window))
+            for window, days in RISK_DAYS.items()
+        ),
+    ]
+
+
+def _features() -> list[Feature]:
+    merchant, month = EntityKind.MERCHANT, WINDOWS["30d"]
+    return [
+        *_amount(),
         *_own_history(),
         *(feature for kind in EntityKind for feature in _velocity(kind)),
         *(_since_previous(kind) for kind in EntityKind if kind is not EntityKind.MERCHANT),
-        Feature("amount_to_merchant_mean_30d", EntityKind.MERCHANT, 30 * DAY_S, "times", "Amount against the merchant's mean",
-                "the amount is {value} the mean at this merchant over 30 days", "merchant_activity",
-                when_unknown=names_no(EntityKind.MERCHANT)),
-        *(_pair(kind) for kind in PAIRED),
-        *(_new(kind) for kind in EntityKind),
+        Feature("amount_to_merchant_mean_30d", merchant, month, "times", "merchant_activity", _said("to_mean", "merchant")),
+        *_pairs(),
+        *(Feature(f"{kind}_new", kind, None, "flag", "novelty", _said("new", kind)) for kind in EntityKind),
+        *_category(),
+        *_place(),
         *_time(),
         *(feature for kind in LABELLED for feature in _fraud_history(kind)),
+        *(feature for subject in RISKED for feature in _risk(subject)),
     ]  # fmt: skip
 
 
 def _readings() -> list[str]:
     names = []
-    for kind in EntityKind:
+    for kind in (*EntityKind, "customer_category"):
         names += [f"{kind}_velocity_{window}_{what}" for window in WINDOWS for what in ("count", "amount")]
+        names += [f"{kind}_velocity_{window}_max" for window in LARGEST_IN]
         names.append(f"{kind}_since_previous_ms")
-    names += ["customer_earlier_payments", "own_sum", "own_median_twice", "own_square_deviations", "own_max"]
-    names += [f"customer_{kind}_payments" for kind in PAIRED]
+    names += ["customer_earlier_payments", "own_sum", "own_median_twice", "own_p90", "own_square_deviations", "own_max"]
+    names += ["own_near_hour", "own_span_ms", "own_longest_silence_ms"]
+    names += [f"customer_spikes_{window}" for window in SPIKE_WINDOWS]
+    names += [f"customer_just_under_{window}" for window in LIMIT_WINDOWS]
+    for owner, other in PAIRS:
+        names.append(f"{owner}_{other}_payments")
+        names += [f"{owner}_{other}_distinct_{window}" for window in DISTINCT_WINDOWS]
+    names += ["previous_latitude", "previous_longitude", "previous_place_ms"]
+    names += ["home_latitudes", "home_longitudes", "home_payments"]
     for kind in LABELLED:
-        names += [f"{kind}_{what}_{window}" for window in LABEL_WINDOWS for what in ("labels", "frauds")]
-        names += [
-            f"{kind}_{what}" for what in ("fraud_run", "fraud_run_age_ms", "since_fraud_ms", "legitimate_since_fraud")
-        ]
+        names += [f"{kind}_{what}_{window}" for window in LABEL_WINDOWS for what in ("labels", "frauds", "unexplained")]
+        for what in ("fraud", "unexplained"):
+            names += [f"{kind}_{what}_run", f"{kind}_{what}_run_age_ms", f"{kind}_since_{what}_ms"]
+            names.append(f"{kind}_legitimate_since_{what}")
+        names += [f"{kind}_newest_unexplained", f"{kind}_newest_labels"]
+    names += ["category_days_count", "category_days_amount"]
+    names += [
+        f"{subject}_{what}_{window}" for subject in RISKED for window in RISK_DAYS for what in ("labels", "frauds")
+    ]
     return names
 
 

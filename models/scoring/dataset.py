@@ -113,15 +113,14 @@ class Dataset:
     @classmethod
     def of(cls, known: LabelledHistory, matrix: FloatMatrix) -> "Dataset":
         """From a history, what is known of it, and its vectors."""
-        kinds = list(EntityKind)
         return cls(
             matrix=matrix,
             label=known.truth,
             occurred_at_ms=known.history.occurred_at_ms,
             reported_at_ms=known.reported_at_ms,
-            amount_minor=known.history.amount_minor,
-            card=known.history.entities[:, kinds.index(EntityKind.CARD)],
-            customer=known.history.entities[:, kinds.index(EntityKind.CUSTOMER)],
+            amount_minor=known.history.amount,
+            card=known.history.subject(EntityKind.CARD),
+            customer=known.history.subject(EntityKind.CUSTOMER),
             segments=segments_of(known),
             inclusion=known.inclusion if isinstance(known, SampledHistory) else np.empty(0),
         )
@@ -172,7 +171,7 @@ def segments_of(known: LabelledHistory) -> dict[str, Segment]:
     found = {by: Segment(names, np.asarray(code, dtype=np.int64)) for by, (names, code) in named.items() if names}
     if len(known.history.occurred_at_ms) == 0:
         return found
-    amount = known.history.amount_minor
+    amount = known.history.amount
     band = np.searchsorted(np.quantile(amount, (0.25, 0.5, 0.75)), amount, side="left")
     age = np.searchsorted(_AGES_MS, _known_for_ms(known.history), side="right")
     return {

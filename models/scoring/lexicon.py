@@ -32,6 +32,7 @@ class Lexicon:
     usual: str
     usual_here: str
     largest: str
+    weekdays: tuple[str, ...]
     one_below_two: bool
     """Whether 1.5 takes the noun for one, as in Portuguese."""
     currencies: tuple[tuple[str, str], ...] = ()
@@ -54,6 +55,7 @@ EN: Final = Lexicon(
     usual="usual is {value}",
     usual_here="this customer's usual is {value}",
     largest="the largest so far {value}",
+    weekdays=("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     one_below_two=False,
 )
 
@@ -74,6 +76,7 @@ PT: Final = Lexicon(
     usual="o habitual é {value}",
     usual_here="o habitual deste cliente é {value}",
     largest="o maior até agora, {value}",
+    weekdays=("segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado", "domingo"),
     one_below_two=True,
     currencies=(("BRL", "R$"),),
 )

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from core.base.terms import EntityKind
 from core.contracts.messages import Payment
 from models.features.catalogue import DAY_S, FEATURES, GROUPS, NAMES, Feature
 from models.features.vector import FloatArray, FloatMatrix
@@ -106,10 +105,11 @@ def _own_usual(feature: Feature, case: _Case) -> dict[str, Any]:
         found = {name: case.value("amount") / ratio for name, ratio in own.items() if ratio > 0}
         return {"whose": "customer", **found} if "usual" in found else {}
     window = feature.window_s or 30 * DAY_S
-    if feature.entity is EntityKind.CUSTOMER and feature.group == "customer_activity" and window < 30 * DAY_S:
-        month = case.value(f"customer_velocity_30d_{feature.name.rsplit('_', 1)[1]}")
-        if feature.name.startswith("customer_velocity_") and not math.isnan(month):
-            return {"whose": "customer", "usual": month * window / (30 * DAY_S)}
+    if feature.name.startswith("customer_velocity_") and window < 30 * DAY_S:
+        what = feature.name.rsplit("_", 1)[1]
+        month = case.value(f"customer_velocity_30d_{what}")
+        if what != "max" and not math.isnan(month):
+            return {"whose": "customer", "usual": month if what == "mean" else month * window / (30 * DAY_S)}
     return {}
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from core.base.money import exponent_of, to_major
+from core.base.money import exponent_of, from_hundredths, to_major
 from core.base.terms import Language
 from models.features.catalogue import Feature
 from models.scoring.lexicon import EN, LEXICONS, Lexicon, Noun
@@ -17,14 +17,15 @@ def _marked(text: str, lexicon: Lexicon) -> str:
     return text.translate(str.maketrans(",.", lexicon.marks))
 
 
-def money(minor: float, currency: str, lexicon: Lexicon = EN) -> str:
+def money(hundredths: float, currency: str, lexicon: Lexicon = EN) -> str:
     symbol = dict(lexicon.currencies).get(currency, currency)
-    return f"{symbol} {amount(minor, currency, lexicon)}"
+    return f"{symbol} {amount(hundredths, currency, lexicon)}"
 
 
-def amount(minor: float, currency: str, lexicon: Lexicon = EN) -> str:
+def amount(hundredths: float, currency: str, lexicon: Lexicon = EN) -> str:
     """The number of `money`, without its currency."""
-    return _marked(f"{to_major(round(minor), currency):,.{exponent_of(currency)}f}", lexicon)
+    major = to_major(from_hundredths(hundredths, currency), currency)
+    return _marked(f"{major:,.{exponent_of(currency)}f}", lexicon)
 
 
 def number(value: float, lexicon: Lexicon = EN) -> str:
@@ -69,6 +70,9 @@ _WORDS: Final[dict[str, Callable[[float, Lexicon], str]]] = {
     "deviations": deviations,
     "flag": lambda value, words: words.yes if value else words.no,
     "hour": lambda value, _: clock_time(value),
+    "weekday": lambda value, words: words.weekdays[int(value) % 7],
+    "count": number,
+    "code": number,
     "share": lambda value, words: f"{number(value * 100, words)}%",
     "km": lambda value, words: f"{number(value, words)} km",
     "km/h": lambda value, words: f"{number(value, words)} km/h",
@@ -79,20 +83,20 @@ _SHORT: Final[dict[str, Callable[[float, Lexicon], str]]] = {
     "deviations": lambda value, words: f"{number(abs(value), words)} {_side(value, words)}",
 }
 """Beside a sentence that names the noun: `7 payments ...; usual is 1`."""
-NO_RANGE: Final = frozenset({"flag", "hour"})
+NO_RANGE: Final = frozenset({"flag", "hour", "weekday", "code"})
 """Units of which nothing is usual."""
 
 
 def in_words(feature: Feature, value: float, currency: str, language: Language = Language.EN) -> str:
     """The value alone; money in the payment's currency."""
     lexicon = LEXICONS[language]
-    return money(value, currency, lexicon) if feature.unit == "minor" else _WORDS[feature.unit](value, lexicon)
+    return money(value, currency, lexicon) if feature.unit == "hundredths" else _WORDS[feature.unit](value, lexicon)
 
 
 def range_in_words(feature: Feature, low: float, high: float, currency: str, language: Language = Language.EN) -> str:
     """`1 to 3`, `EUR 5.00 to 93.00`, `2 hours to 3 days`; one value where both ends read the same."""
     lexicon = LEXICONS[language]
-    if feature.unit == "minor":
+    if feature.unit == "hundredths":
         first, last = money(low, currency, lexicon), amount(high, currency, lexicon)
         return first if first == money(high, currency, lexicon) else lexicon.span.format(low=first, high=last)
     words = _SHORT.get(feature.unit) or _WORDS[feature.unit]

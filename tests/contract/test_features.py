@@ -1,9 +1,10 @@
 """Live features equal replayed ones, bit for bit, and both equal the definition."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -33,36 +34,69 @@ class Stream:
     def label(self, record: int) -> LabelledPayment:
         labels = self.history.labels
         payment = self.payments[labels.payment[record]]
+        names = set(LabelledPayment.__struct_fields__) & set(Payment.__struct_fields__)
         return LabelledPayment(
             transaction_uid=payment.uid,
             label=Label.FRAUD if labels.is_fraud[record] else Label.LEGITIMATE,
             label_source=LabelSource.CHARGEBACK,
-            occurred_at_ms=payment.occurred_at_ms,
             reported_at_ms=int(labels.reported_at_ms[record]),
-            merchant_id=payment.merchant_id,
-            customer_id=payment.customer_id,
-            card_id=payment.card_id,
-            device_id=payment.device_id,
-            ip=payment.ip,
+            **{name: getattr(payment, name) for name in names},
         )
 
+    def taken(self, payments: int) -> list[Payment | LabelledPayment]:
+        """The first payments and the labels before the next one, in order."""
+        position = self.history.labels.position.tolist()
+        past: list[Payment | LabelledPayment] = []
+        record = 0
+        for row in range(payments + 1):
+            while record < len(position) and position[record] <= row:
+                past.append(self.label(record))
+                record += 1
+            past += self.payments[row : row + 1] if row < payments else []
+        return past
 
-def make_stream(occurred_at_ms: IntArray, amount_minor: IntArray, entities: IntArray, labels: Labels) -> Stream:
-    kinds = ("customer_id", "card_id", "merchant_id", "device_id", "ip")
-    payments = [
-        Payment(
-            uid=UUID(int=(7 << 100) + row),
-            source_id="test",
-            transaction_id=str(row),
-            occurred_at_ms=int(occurred_at_ms[row]),
-            accepted_at_ms=row,
-            amount_minor=int(amount_minor[row]),
-            currency="EUR",
-            **{name: f"{name}-{code}" for name, code in zip(kinds, entities[row], strict=True) if code >= 0},
+
+KINDS = {"customer": "customer_id", "card": "card_id", "merchant": "merchant_id", "device": "device_id", "ip": "ip"}
+
+
+def make_stream(
+    occurred_at_ms: IntArray, amount_minor: IntArray, entities: IntArray, labels: Labels, **more: Sequence[Any]
+) -> Stream:
+    """more: payments' other fields, one value each (None = none)."""
+    payments = []
+    for row in range(len(occurred_at_ms)):
+        named = {name: f"{name}-{code}" for name, code in zip(KINDS.values(), entities[row], strict=True) if code >= 0}
+        payments.append(
+            Payment(
+                uid=UUID(int=(7 << 100) + row),
+                source_id="test",
+                transaction_id=str(row),
+                occurred_at_ms=int(occurred_at_ms[row]),
+                accepted_at_ms=row,
+                amount_minor=int(amount_minor[row]),
+                **named,
+                **{"currency": "EUR", **{name: values[row] for name, values in more.items()}},
+            )
         )
-        for row in range(len(occurred_at_ms))
-    ]
-    return Stream(payments, History(occurred_at_ms, amount_minor, entities, labels))
+    return Stream(payments, history_of(payments, labels))
+
+
+def history_of(payments: Sequence[Payment], labels: Labels) -> History:
+    def column(name: str) -> list[Any]:
+        return [getattr(payment, name) for payment in payments]
+
+    return History.of(
+        np.array(column("occurred_at_ms")),
+        np.array(column("amount_minor")),
+        column("currency"),
+        labels,
+        category=column("merchant_category"),
+        country=column("merchant_country"),
+        billing_country=column("billing_country"),
+        latitude=np.array(column("latitude"), dtype=np.float64),
+        longitude=np.array(column("longitude"), dtype=np.float64),
+        **{kind: column(name) for kind, name in KINDS.items()},
+    )
 
 
 def synthetic(payments: int, seed: int) -> Stream:
@@ -96,7 +130,29 @@ def synthetic(payments: int, seed: int) -> Stream:
         np.concatenate([reported, reported[again] + random.integers(0, 2, len(again)) * DAY_MS]),
         np.concatenate([fraud, fraud[again] ^ changed]),
     )
-    return make_stream(occurred, random.integers(0, 200_000, payments), entities, labels)
+    return make_stream(
+        occurred, random.integers(0, 200_000, payments), entities, labels, **attributes(payments, random)
+    )
+
+
+def attributes(payments: int, random: np.random.Generator) -> dict[str, list[Any]]:
+    """Categories, countries, currencies of every exponent, and positions on both sides of the date line; a part names none."""
+
+    def some(values: list[Any], missing: float) -> list[Any]:
+        picked = random.integers(0, len(values), payments)
+        return [None if random.random() < missing else values[place] for place in picked]
+
+    longitude = [
+        None if value is None else round((value + 180) % 360 - 180, 5) for value in some([*range(170, 191)], 0.2)
+    ]
+    return {
+        "merchant_category": some(["5411", "5812", "travel", "4829"], 0.1),
+        "merchant_country": some(["PT", "ES", "BR"], 0.1),
+        "billing_country": some(["PT", "BR"], 0.1),
+        "currency": some(["EUR", "JPY", "KWD"], 0.0),
+        "latitude": [None if east is None else round(float(random.uniform(-80, 80)), 5) for east in longitude],
+        "longitude": longitude,
+    }
 
 
 def handbook(payments: int) -> Stream:
@@ -184,17 +240,17 @@ async def test_windows_equal_their_definition() -> None:
     history = replace(history, occurred_at_ms=occurred)
     matrix = replay(history)
     for row in range(0, 1_500, 7):
-        for kind, code in zip(EntityKind, history.entities[row], strict=True):
+        for kind, code in zip(EntityKind, history.subjects[row], strict=False):
             if code < 0:
                 assert np.isnan(matrix[row, NAMES.index(f"{kind}_velocity_1h_count")])
                 continue
-            before = np.flatnonzero(history.entities[:row, list(EntityKind).index(kind)] == code)
+            before = np.flatnonzero(history.subjects[:row, list(EntityKind).index(kind)] == code)
             before = before[occurred[before] <= occurred[row]]
             recent = before[occurred[before] > occurred[row] - 90 * DAY_MS]
             for window, seconds in WINDOWS.items():
                 inside = recent[occurred[recent] > occurred[row] - seconds * 1000]
                 assert matrix[row, NAMES.index(f"{kind}_velocity_{window}_count")] == len(inside) + 1
-                amount = history.amount_minor[inside].sum() + history.amount_minor[row]
+                amount = history.amount[inside].sum() + history.amount[row]
                 assert matrix[row, NAMES.index(f"{kind}_velocity_{window}_amount")] == amount
             assert matrix[row, NAMES.index(f"{kind}_new")] == (len(recent) == 0)
 
@@ -247,13 +303,13 @@ async def test_backfill_builds_the_state_that_live_traffic_built(client: "redis.
     rebuilt = OnlineFeatures(client)
     await rebuilt.prepare()
     await rebuilt.begin_generation()
-    for start in range(0, cut, 700):
-        await rebuilt.backfill(stream.payments[start : min(start + 700, cut)], [], remember=start >= 2_100)
-    await rebuilt.backfill([], [stream.label(record) for record in np.flatnonzero(kept)])
-    # What a redelivery and the catching up after a rebuild do: remembered payments are taken once.
-    await rebuilt.backfill(stream.payments[2_500:cut], [], remember=True)
+    past = stream.taken(cut)
+    for start in range(0, len(past), 700):
+        await rebuilt.backfill(past[start : start + 700], remember=start >= len(past) - 2_000)
+    # What a redelivery and the catching up after a rebuild do: what is remembered is taken once.
+    await rebuilt.backfill(past[-500:], remember=True)
     await rebuilt.publish_generation()
-    await rebuilt.backfill(stream.payments[2_500:cut], [], remember=True)
+    await rebuilt.backfill(past[-500:], remember=True)
     pieces, row = [], cut
     for record in np.flatnonzero(~kept):
         pieces.append(await rebuilt.vectors(stream.payments[row : labels.position[record]]))
@@ -292,10 +348,10 @@ async def test_a_rebuild_whose_redis_was_emptied_is_not_published(client: "redis
     stream = synthetic(10, 8)
     features = await fresh(client)
     await features.begin_generation()
-    await features.backfill(stream.payments[:5], [])
+    await features.backfill(stream.payments[:5])
     await client.flushall()
     with pytest.raises(StaleGeneration):
-        await features.backfill(stream.payments[5:], [])
+        await features.backfill(stream.payments[5:])
     with pytest.raises(StaleGeneration):
         await features.publish_generation()
 

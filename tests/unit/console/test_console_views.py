@@ -217,13 +217,14 @@ def test_a_decision_under_another_catalogue_does_not_lend_its_numbers_other_name
 
 @pytest.mark.parametrize(
     ("unit", "value", "expected"),
-    [("minor", 1250.0, "€12.50"), ("s", 90.0, "1 min 30 s"), ("payments", 1.0, "1 payment"), ("times", 2.0333, "2.03×"),
-     ("flag", 1.0, "yes"), ("hour", 14.0, "14:00 UTC"), ("share", 0.0312, "3.1%"), ("deviations", -0.364, "−0.36 deviations")],
+    [("hundredths", 1250.0, "€12.50"), ("s", 90.0, "1 min 30 s"), ("payments", 1.0, "1 payment"), ("times", 2.0333, "2.03×"),
+     ("flag", 1.0, "yes"), ("hour", 14.0, "14:00 UTC"), ("share", 0.0312, "3.1%"), ("deviations", -0.364, "−0.36 deviations"),
+     ("weekday", 2.0, "Wednesday"), ("km", 1234.5, "1,230 km"), ("count", 3.0, "3")],
 )  # fmt: skip
 def test_every_unit_of_the_catalogue_is_spelt_out(unit: str, value: float, expected: str) -> None:
     assert with_unit(value, unit, "EUR") == expected
     assert {feature.unit for feature in FEATURES} <= {
-        "minor",
+        "hundredths",
         "s",
         "payments",
         "times",
@@ -231,6 +232,11 @@ def test_every_unit_of_the_catalogue_is_spelt_out(unit: str, value: float, expec
         "hour",
         "share",
         "deviations",
+        "weekday",
+        "count",
+        "km",
+        "km/h",
+        "code",
     }
 
 

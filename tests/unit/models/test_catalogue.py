@@ -3,8 +3,17 @@ from string import Formatter
 import numpy as np
 
 from models.features.catalogue import FEATURES, GROUPS, MEMORY, NAMES, READINGS, WINDOWS
+from models.features.facts import FACTS
 from models.features.online import HISTORY_TTL_S, script_text
-from models.features.vector import assemble
+from models.features.vector import FloatMatrix, assemble
+
+
+def facts(*amounts: int) -> FloatMatrix:
+    """Nothing known but the amounts."""
+    rows = np.full((len(amounts), len(FACTS)), -1.0)
+    rows[:, FACTS.index("amount")] = amounts
+    rows[:, FACTS.index("just_under_limit")] = 0
+    return rows
 
 
 def test_names_differ_and_say_what_they_are() -> None:
@@ -18,7 +27,7 @@ def test_every_feature_can_be_told_in_words() -> None:
     for feature in FEATURES:
         assert feature.group in GROUPS
         fields = [field for _, field, _, _ in Formatter().parse(feature.sentence) if field is not None]
-        assert fields == ([] if feature.unit == "flag" else ["value"]), feature.name
+        assert fields == ([] if feature.unit in ("flag", "code") else ["value"]), feature.name
         assert feature.unit != "flag" or feature.when_zero
         for text in (feature.sentence, feature.when_zero or "", feature.when_unknown):
             assert "_" not in text.replace("{value}", "")
@@ -38,19 +47,19 @@ def test_memory_limits_fit_together() -> None:
 
 def test_the_script_carries_the_catalogue() -> None:
     script = script_text()
-    assert "local WINDOWS = {3600000, 86400000, 604800000, 2592000000}" in script
+    assert "local WINDOWS = {3600000, 21600000, 86400000, 604800000, 2592000000}" in script
     assert f"local FORGET = {MEMORY.forget_s * 1000}" in script
 
 
 def test_unknown_readings_become_unknown_features() -> None:
-    matrix = assemble(np.full((1, len(READINGS)), -1.0), np.array([0]), np.array([500]))
+    matrix = assemble(np.full((1, len(READINGS)), -1.0), np.array([0]), facts(500))
     known = {name for name, value in zip(NAMES, matrix[0], strict=True) if not np.isnan(value)}
-    assert known == {"amount", "hour", "night", "weekend"}
+    assert known == {"amount", "amount_round", "amount_just_under_limit", "hour", "night", "weekend", "weekday"}
 
 
 def test_time_features() -> None:
     saturday_0330 = 1_600_486_200_000 + 3 * 3_600_000 + 0  # 2020-09-19 is a Saturday
-    matrix = assemble(np.full((2, len(READINGS)), -1.0), np.array([saturday_0330, 0]), np.array([1, 1]))
+    matrix = assemble(np.full((2, len(READINGS)), -1.0), np.array([saturday_0330, 0]), facts(1, 1))
     first, epoch = (dict(zip(NAMES, row, strict=True)) for row in matrix)
-    assert (first["hour"], first["night"], first["weekend"]) == (6.5, 0, 1)
-    assert (epoch["hour"], epoch["night"], epoch["weekend"]) == (0, 1, 0)
+    assert (first["hour"], first["night"], first["weekend"], first["weekday"]) == (6.5, 1, 1, 5)
+    assert (epoch["hour"], epoch["night"], epoch["weekend"], epoch["weekday"]) == (0, 1, 0, 3)

@@ -1,14 +1,13 @@
-"""Which of several statements about one payment counts, and where labels stood in the stream."""
+"""Which of several statements about one payment counts."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import numpy as np
 import pytest
 
 from core.base.terms import Label, LabelSource
 from core.tables.casework import TransactionLabel
-from workers.history import _labels, _Statement, _Taken, _weigh
+from workers.history import _Statement, _weigh
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -39,13 +38,3 @@ def test_the_weightiest_then_the_latest_statement_counts(
     for statement in statements:
         _weigh(truth, 0, said(*statement))
     assert (truth[0].fraud if 0 in truth else None) is fraud
-
-
-def test_imported_labels_stand_where_they_were_reported_and_live_ones_where_they_were_received() -> None:
-    occurred, accepted = np.array([0, 100, 200, 300]), np.array([1000, 1000, 1000, 2000])
-    imported = _Taken(row=0, reported_at_ms=150, received_at_ms=1500, fraud=True, with_history=True)
-    live = _Taken(row=1, reported_at_ms=150, received_at_ms=1500, fraud=False, with_history=False)
-    labels = _labels([live, imported], occurred, accepted)
-    assert labels.payment.tolist() == [0, 1]
-    assert labels.position.tolist() == [2, 3]
-    assert labels.is_fraud.tolist() == [True, False]

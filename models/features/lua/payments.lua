@@ -1,0 +1,185 @@
+-- What a payment reads of the past of its entities, and how it joins it.
+
+local function unknown(out, count)
+  local n = #out
+  for index = 1, count do out[n + index] = -1 end
+end
+
+-- Records [low, high] decoded in one go: {time, total, ...}, `width` numbers each.
+local function numbers_between(history, low, high, width)
+  local bytes, from = history.block, (low - history.first) * history.size + 1
+  if low < history.first then
+    bytes, from = call('GETRANGE', history.key, low * history.size, (high + 1) * history.size - 1), 1
+  end
+  return {unpack_bytes('<' .. rep('d', width * (high - low + 1)), bytes, from)}
+end
+
+-- Against the customer's up to OWN_PAYMENTS payments until index `at`: count, sum, twice the median, 90th percentile, squared
+-- deviations, largest; payments at about this hour, time they span, longest silence that ended in the last day.
+-- Returns whether the amount is a spike.
+local function own_history(out, history, at, lowest, time, amount)
+  local count = min(at - lowest, OWN_PAYMENTS)
+  if count <= 0 then
+    out[#out + 1] = 0
+    unknown(out, 8)
+    return false
+  end
+  local numbers = numbers_between(history, at - count, at, 4)
+  local amounts, later, newer = {}, numbers[4 * count + 2], time
+  local sum = later - numbers[2]
+  local near, silence = 0, -1
+  for back = 1, count do
+    local place = 4 * (count - back)
+    local total, when = numbers[place + 2], numbers[place + 5]
+    amounts[back] = later - total
+    later = total
+    local apart = (time - when) % DAY
+    if apart <= NEAR_HOUR or apart >= DAY - NEAR_HOUR then near = near + 1 end
+    if newer > time - DAY and newer - when > silence then silence = newer - when end
+    newer = when
+  end
+  local deviations = 0
+  for index = 1, count do
+    local deviation = count * amounts[index] - sum
+    deviations = deviations + deviation * deviation
+  end
+  sort(amounts)
+  local median_twice = amounts[floor((count + 1) / 2)] + amounts[floor(count / 2) + 1]
+  local n = #out
+  out[n + 1], out[n + 2], out[n + 3], out[n + 4] = count, sum, median_twice, amounts[floor((9 * count + 9) / 10)]
+  out[n + 5], out[n + 6], out[n + 7] = deviations, amounts[count], near
+  out[n + 8], out[n + 9] = numbers[4 * count + 1] - numbers[5], silence
+  return count >= SPIKE_AFTER and 8 * amount > SPIKE_QUARTERS * median_twice
+end
+
+-- Counts and sums of the windows, the largest amount in some of them, time since the previous payment. Fills `bounds` with
+-- the last index before each window, and returns the last index in all of them.
+local function read_velocity(out, history, lowest, time, amount, bounds)
+  local last, n = history.last, #out
+  local at = last > 0 and last_upto(history, time, lowest, last) or 0
+  local total, bound = last > 0 and total_at(history, at, 1) or 0, at
+  for index = 1, #WINDOWS do
+    local before = 0
+    if last > 0 then
+      bound = last_upto(history, time - WINDOWS[index], lowest, bound)
+      before = total_at(history, bound, 1)
+    end
+    bounds[index] = bound
+    out[n + 2 * index - 1] = at - bound + 1
+    out[n + 2 * index] = total - before + amount
+  end
+  n = n + 2 * #WINDOWS
+  local largest, index, later = amount, at, total
+  for which = 1, #LARGEST_IN do
+    local stop = max(bounds[LARGEST_IN[which]], at - OWN_PAYMENTS)
+    while index > stop do
+      index = index - 1
+      local earlier = total_at(history, index, 1)
+      if later - earlier > largest then largest = later - earlier end
+      later = earlier
+    end
+    out[n + which] = largest
+  end
+  out[n + #LARGEST_IN + 1] = at > lowest and time - time_at(history, at) or -1
+  return at
+end
+
+local function open_entity(key, size, time)
+  local history = open_history(key, size, TAIL)
+  if history.last > 0 and time - time_at(history, history.last) > FORGET then
+    history.last, history.first, history.block = -1, 0, ''
+  end
+  return history, max(0, history.last - MOST_PAYMENTS)
+end
+
+-- Reads an entity's history, then adds the payment to it.
+local function velocity(out, key, time, amount)
+  local history, lowest = open_entity(key, 16, time)
+  local at = read_velocity(out, history, lowest, time, amount, {})
+  insert(history, history.last > 0 and at or history.last, time, {amount}, '', RETENTION, MOST_PAYMENTS)
+end
+
+-- A customer's records also count spikes and amounts just under a limit.
+local function customer_velocity(out, own, key, time, amount, under)
+  local history, lowest = open_entity(key, 32, time)
+  local bounds, last = {}, history.last
+  local at = read_velocity(out, history, lowest, time, amount, bounds)
+  local spike = own_history(own, history, at, lowest, time, amount)
+  local bound, n = at, #own
+  for index = 1, #SPIKE_WINDOWS do
+    local spikes = 0
+    if last > 0 then
+      bound = last_upto(history, time - SPIKE_WINDOWS[index], lowest, bound)
+      spikes = total_at(history, at, 2) - total_at(history, bound, 2)
+    end
+    own[n + index] = spikes
+  end
+  n = n + #SPIKE_WINDOWS
+  for index = 1, #LIMIT_WINDOWS do
+    own[n + index] = last > 0 and total_at(history, at, 3) - total_at(history, bounds[LIMIT_WINDOWS[index]], 3) or 0
+  end
+  insert(history, last > 0 and at or last, time, {amount, spike and 1 or 0, under}, '', RETENTION, MOST_PAYMENTS)
+end
+
+-- ---- pairs -----------------------------------------------------------------------------------------------------------
+-- Whom an owner was seen with: 8 bytes of token, 8 of the last time, 2 of how often, in order of that time.
+
+local function find_entry(list, token, size, offset, from)
+  local position = find(list, token, from, true)
+  while position and (position - 1) % size ~= offset do
+    position = find(list, token, position + 1, true)
+  end
+  return position
+end
+
+local function seen_at(list, entry) return (unpack_bytes('<d', list, entry * 18 + 9)) end
+
+-- How many entries were seen at `moment` or before.
+local function seen_upto(list, moment)
+  local low, high = 0, #list / 18
+  while low < high do
+    local middle = floor((low + high) / 2)
+    if seen_at(list, middle) <= moment then low = middle + 1 else high = middle end
+  end
+  return low
+end
+
+local function meet(out, key, other, time)
+  local list, count, seen = call('GET', key) or '', 0, time
+  local position = find_entry(list, other, 18, 0, 1)
+  if position then
+    local before, times = unpack_bytes('<dH', list, position + 8)
+    if time - before <= FORGET then count = times end
+    seen = max(before, time)
+    list = sub(list, 1, position - 1) .. sub(list, position + 18)
+  end
+  local place = seen_upto(list, seen) * 18
+  list = sub(list, 1, place) .. other .. pack('<dH', seen, min(count + 1, 65535)) .. sub(list, place + 1)
+  if #list > KNOWN * 18 then list = sub(list, -KNOWN * 18) end
+  local n, entries = #out, #list / 18
+  out[n + 1] = count
+  for index = 1, #DISTINCT_WINDOWS do
+    out[n + 1 + index] = entries - seen_upto(list, time - DISTINCT_WINDOWS[index])
+  end
+  call('SET', key, list, 'EX', HISTORY_TTL)
+end
+
+-- ---- place -----------------------------------------------------------------------------------------------------------
+-- Where the customer was last, and sums of where about HOME_PAYMENTS payments were.
+
+local function travel(out, key, time, latitude, longitude)
+  local state, n = call('GET', key), #out
+  local then_, north, east, norths, easts, count = time, latitude, longitude, 0, 0, 0
+  if state then then_, north, east, norths, easts, count = unpack_bytes('<dddddd', state) end
+  if state and time - then_ > FORGET then state, norths, easts, count = nil, 0, 0, 0 end
+  if state then
+    out[n + 1], out[n + 2], out[n + 3] = north, east, max(time - then_, then_ - time)
+    out[n + 4], out[n + 5], out[n + 6] = norths, easts, count
+  else
+    unknown(out, 6)
+  end
+  if not state or time >= then_ then then_, north, east = time, latitude, longitude end
+  norths, easts, count = norths + latitude, easts + longitude, count + 1
+  if count > HOME_PAYMENTS then norths, easts, count = floor(norths / 2), floor(easts / 2), floor(count / 2) end
+  call('SET', key, pack('<dddddd', then_, north, east, norths, easts, count), 'EX', HISTORY_TTL)
+end
