@@ -183,7 +183,7 @@ def segments_of(known: LabelledHistory) -> dict[str, Segment]:
 
 def _known_for_ms(history: History) -> IntArray:
     """(n,) time since the customer's earliest payment."""
-    customer = history.entities[:, list(EntityKind).index(EntityKind.CUSTOMER)]
+    customer = history.subject(EntityKind.CUSTOMER)
     _, code = np.unique(customer, return_inverse=True)
     earliest = np.full(int(code.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(earliest, code, history.occurred_at_ms)

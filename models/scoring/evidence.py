@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from core.base.terms import EntityKind
-from models.features.catalogue import FEATURES, MEMORY, PAIRED, Feature
+from models.features.catalogue import FEATURES, MEMORY, PAIRS, Feature
 
 PAYMENTS: Final = "payments"
 """The entity's payments, this one among them, by event time."""
@@ -66,7 +66,7 @@ def evidence_of(feature: Feature, known: _Known) -> Evidence | None:
     return _of_payments(feature, kind, known)
 
 
-_PAIRS: Final = frozenset(f"customer_{kind}_payments" for kind in PAIRED)
+_PAIRS: Final = frozenset(f"customer_{other}_payments" for owner, other in PAIRS if owner == EntityKind.CUSTOMER)
 _NAMES: Final = frozenset(feature.name for feature in FEATURES)
 
 

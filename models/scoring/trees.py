@@ -45,7 +45,7 @@ class CompiledTrees:
         if data.ndim != 2 or data.shape[1] != self.features:
             raise ValueError(f"a payment has {self.features} features; these have the shape {data.shape}")
         sums = np.full(len(data), self.base)
-        add_leaves(*self.layout, data, sums)
+        add_leaves(*self.layout, data, sums)  # type: ignore[call-arg]  # mypy counts the tuple as empty
         return sums
 
 
