@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from console.views.words import NOT_KNOWN, compact, duration, money, percent
+from core.base.money import from_hundredths
 from models.features.catalogue import FEATURES, Feature
 
 FEATURE_OF: Final[Mapping[str, Feature]] = {feature.name: feature for feature in FEATURES}
@@ -25,8 +26,8 @@ def feature_value(name: str, value: float | None, currency: str) -> str:
 
 def with_unit(value: float, unit: str, currency: str) -> str:
     match unit:
-        case "minor":
-            return money(round(value), currency)
+        case "hundredths":
+            return money(from_hundredths(value, currency), currency)
         case "s":
             return duration(timedelta(seconds=value))
         case "payments":
@@ -39,6 +40,10 @@ def with_unit(value: float, unit: str, currency: str) -> str:
             return "yes" if value else "no"
         case "hour":
             return f"{int(value):02d}:00 UTC"
+        case "weekday":
+            return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[int(value) % 7]
+        case "km" | "km/h":
+            return f"{compact(float(f'{value:.3g}'))} {unit}"
         case "share":
             return percent(value, 1)
         case _:
