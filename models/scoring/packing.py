@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 import models
@@ -108,7 +109,8 @@ def plain(options: TrainingOptions) -> dict[str, Any]:
     """The champion is another model's artifact and not copied into this one."""
     as_dict = asdict(replace(options, champion=None))
     del as_dict["champion"]
-    return as_dict
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(as_dict))
+    return found
 
 
 @cache
