@@ -24,6 +24,7 @@ HANDLERS = [
     sign_in.choose_theme,
     queue.queue_page,
     alert.alert_page,
+    alert.similar_page,
     alert.claim,
     alert.release,
     alert.decide,

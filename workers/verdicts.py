@@ -14,6 +14,7 @@ from core.base.terms import Action, AlertStatus, FeaturesStatus, Outcome
 from core.contracts.messages import Payment
 from core.rules.engine import RuleHit
 from models.features.catalogue import CATALOGUE_VERSION
+from models.scoring.similar import reason_vector
 
 NO_FEATURES = "Decided without this customer's history: the feature store was not available"
 NO_MODEL = "Decided by rules only: no model is in use yet"
@@ -90,6 +91,8 @@ def alert_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
         "customer_id": payment.customer_id,
         "merchant_id": payment.merchant_id,
         "top_reason": top_reason(verdict),
+        "reason_vector": reason_vector(verdict.explained.contributions) if verdict.explained else None,
+        "catalogue_version": CATALOGUE_VERSION if verdict.explained else None,
         "occurred_at": from_ms(payment.occurred_at_ms),
         "opened_at": now,
         "version": 1,

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from console.access import ConsoleRequest, may, require, resources_of
 from console.shell import Page, is_fragment, render, see_other
 from console.views import alert as views
+from console.views.similar import similar
 from core.acts import casework as acts
 from core.acts.audit import Event, record
 from core.base.clock import utc_now
@@ -20,9 +21,10 @@ from core.base.ids import AlertId, UserId
 from core.base.terms import Action, EntityKind, Label, Role
 from core.infra.postgres import UnitOfWork
 from core.infra.resources import Resources
-from core.stores import casework, flow, ledger, people
+from core.stores import casework, evidence, flow, ledger, people
 from core.stores.ledger import AuditFilter
 from core.tables.casework import Alert
+from models.scoring.similar import FARTHEST, MOST_CANDIDATES, NEAREST
 
 RECENT = 12
 HISTORY = 50
@@ -94,6 +96,25 @@ async def alert_page(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Page:
             return render(request, "_desk.html", await _desk(work, request, alert))
     await _note_look(resources, request, alert)
     return await _whole(request, alert_id)
+
+
+@get("/alerts/{alert_id:uuid}/similar", guards=[require(Role.VIEWER)])
+async def similar_page(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Page:
+    """For a closed alert, what was known of others when it was closed."""
+    now = utc_now()
+    async with resources_of(request).postgres.reading() as work:
+        alert = await _alert(work, alert_id)
+        found = await evidence.similar_alerts(
+            work,
+            alert,
+            as_of=alert.closed_at or now,
+            candidates=MOST_CANDIDATES,
+            limit=NEAREST,
+            within=FARTHEST,
+        )
+        alerts = await casework.alerts_by_id(work, [near.alert_id for near in found])
+    context = similar(alert, found, {other.id: other for other in alerts}, now)
+    return render(request, "_similar.html" if is_fragment(request) else "similar.html", context)
 
 
 async def _whole(

@@ -1,4 +1,4 @@
-"""SQL of what stands behind a reason: the payments and labels that made its number, as they were known to the payment."""
+"""SQL of what stands behind a judgement: payments and labels that made a reason's number, and alerts raised for similar reasons."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from core.base.terms import EntityKind, Label
+from core.base.terms import EntityKind, Label, LabelSource
 from core.infra.postgres import UnitOfWork
 from core.stores.flow import ENTITY_COLUMNS
+from core.tables.casework import Alert
 from core.tables.flow import Transaction
 
 MOST_LABELS: Final = 20_000
@@ -139,3 +140,49 @@ def _each_once(statements: Iterable[CountedLabel]) -> list[CountedLabel]:
             newest[statement.transaction_uid] = statement
             taken.append(statement)
     return taken
+
+
+@dataclass(frozen=True)
+class SimilarAlert:
+    """An earlier alert with a known outcome. distance: in log-odds. label: the one that counts, fraud or legitimate."""
+
+    alert_id: UUID
+    distance: float
+    label: str
+
+
+async def similar_alerts(
+    work: UnitOfWork, alert: Alert, *, as_of: datetime, candidates: int, limit: int, within: float
+) -> list[SimilarAlert]:
+    """The nearest by reason vector, nearest first, of the `candidates` newest alerts opened before this one.
+
+    Only alerts whose payment had a label by `as_of`; the weightiest source's counts, and of those the latest reported. Exact: every
+    candidate is measured.
+    """
+    if not alert.reason_vector:
+        return []
+    axes = range(len(alert.reason_vector))
+    squares = " + ".join(f"(reason_vector[{axis + 1}] - CAST(:v{axis} AS real)) ^ 2" for axis in axes)
+    query = text(
+        "WITH earlier AS MATERIALIZED (SELECT id, transaction_uid, reason_vector FROM alert "  # noqa: S608 - numbers only
+        "  WHERE (opened_at, id) < (:opened_at, :id) AND catalogue_version = :catalogue "
+        "  ORDER BY opened_at DESC, id DESC LIMIT :candidates), "
+        f"measured AS MATERIALIZED (SELECT id, transaction_uid, sqrt({squares}) AS distance FROM earlier ORDER BY distance) "
+        "SELECT m.id, m.distance, said.label FROM measured m, LATERAL ("
+        "  SELECT l.label FROM label l WHERE l.transaction_uid = m.transaction_uid AND l.received_at <= :as_of "
+        "  ORDER BY array_position(CAST(:sources AS text[]), l.label_source) DESC, l.reported_at DESC LIMIT 1) said "
+        "WHERE m.distance <= :within AND said.label <> :unsure ORDER BY m.distance, m.id LIMIT :limit"
+    )
+    values: dict[str, Any] = {f"v{axis}": value for axis, value in zip(axes, alert.reason_vector, strict=True)}
+    values |= {
+        "opened_at": alert.opened_at,
+        "id": alert.id,
+        "catalogue": alert.catalogue_version,
+        "candidates": candidates,
+        "as_of": as_of,
+        "sources": [source.value for source in LabelSource],
+        "within": within,
+        "unsure": Label.UNSURE.value,
+        "limit": limit,
+    }
+    return [SimilarAlert(*found) for found in (await work.run(query, values)).all()]

@@ -3,7 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Float, Index, UniqueConstraint, text
+from sqlalchemy import REAL, BigInteger, DateTime, Float, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 
@@ -33,6 +34,10 @@ class Alert(SQLModel, table=True):
     merchant_id: str | None = None
     top_reason: str
     """The first reason in words."""
+    reason_vector: list[float] | None = Field(default=None, sa_type=ARRAY(REAL))
+    """Log-odds that each reason group moved the score by, in the catalogue's order of groups: near alerts have near vectors."""
+    catalogue_version: int | None = Field(default=None, sa_type=SmallInteger)
+    """Whose groups `reason_vector` has; both None when no model scored."""
     occurred_at: datetime = Field(sa_type=DateTime(timezone=True))
     opened_at: datetime = Field(sa_type=DateTime(timezone=True))
     claimed_by: UUID | None = Field(default=None, foreign_key="app_user.id")

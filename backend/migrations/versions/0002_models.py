@@ -31,6 +31,8 @@ def _add_columns() -> None:
     moment = sa.DateTime(timezone=True)
     op.add_column("decision", sa.Column("anomaly", sa.REAL(), nullable=True))
     op.add_column("alert", sa.Column("control_probability", sa.Float(), nullable=True))
+    op.add_column("alert", sa.Column("reason_vector", postgresql.ARRAY(sa.REAL()), nullable=True))
+    op.add_column("alert", sa.Column("catalogue_version", sa.SmallInteger(), nullable=True))
     op.add_column("model", sa.Column("replaced", sa.String(), sa.ForeignKey("model.id"), nullable=True))
     op.add_column("model", sa.Column("shadow_since", moment, nullable=True))
     refusals = sa.Column("refusals", postgresql.JSONB(), server_default=sa.text("'[]'::jsonb"), nullable=False)

@@ -13,6 +13,7 @@ ROLES = {
     "GET /": "viewer",
     "GET /queue": "viewer",
     "GET /alerts/{alert_id:uuid}": "viewer",
+    "GET /alerts/{alert_id:uuid}/similar": "viewer",
     "POST /alerts/{alert_id:uuid}/claim": "analyst",
     "POST /alerts/{alert_id:uuid}/release": "analyst",
     "POST /alerts/{alert_id:uuid}/decide": "analyst",

@@ -11,6 +11,7 @@ from core.base.clock import utc_now
 from core.base.terms import Action, FeaturesStatus, Outcome
 from core.contracts.messages import Payment
 from core.rules.engine import RuleHit
+from models.features.catalogue import CATALOGUE_VERSION, GROUPS, NAMES
 from workers.verdicts import NO_FEATURES, NO_MODEL, Explained, Verdict, alert_row, decision_row, events_of, top_reason
 
 PAYMENT = Payment(
@@ -21,8 +22,17 @@ UP = {"code": "device_activity", "text": "7 payments on this device", "direction
 DOWN = {"code": "time", "text": "at the usual hour", "direction": "down", "contribution": -2.0}
 VERDICT = Verdict(
     payment=PAYMENT, vector=[1.0, math.nan], status=FeaturesStatus.COMPLETE, score=0.25, margin=-1.1, hits=[],
-    outcome=Outcome.REVIEW, explained=Explained([1.0, -2.0], -0.1, [DOWN, UP]), model_id="m", policy_version=3,
+    outcome=Outcome.REVIEW, explained=Explained([0.5] * len(NAMES), -0.1, [DOWN, UP]), model_id="m", policy_version=3,
 )  # fmt: skip
+
+
+def test_an_alert_lies_in_the_space_of_its_reasons() -> None:
+    alert = alert_row(VERDICT, utc_now())
+    assert len(alert["reason_vector"]) == len(GROUPS)
+    assert sum(alert["reason_vector"]) == pytest.approx(0.5 * len(NAMES))
+    assert alert["catalogue_version"] == CATALOGUE_VERSION
+    unscored = alert_row(replace(VERDICT, explained=None, score=None), utc_now())
+    assert (unscored["reason_vector"], unscored["catalogue_version"]) == (None, None)
 
 
 def test_an_unknown_feature_is_stored_as_null() -> None:
