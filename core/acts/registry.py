@@ -25,8 +25,8 @@ MOST_SHADOWS = 3
 """Each one costs every batch another pass over the payments."""
 
 
-async def request_training(work: UnitOfWork, *, by: Actor) -> TrainingRun:
-    """Queue a training; refused while another one is asked for or under way."""
+async def request_training(work: UnitOfWork, *, by: Actor, evidence: Mapping[str, Any] | None = None) -> TrainingRun:
+    """Queue a training; refused while another one is asked for or under way. evidence: why, for the audit trail."""
     await policy.lock_models(work)
     if await policy.unfinished_run(work):
         raise NotAllowedNow("a training is under way already")
@@ -34,7 +34,7 @@ async def request_training(work: UnitOfWork, *, by: Actor) -> TrainingRun:
         id=new_uuid(), status=RunStatus.REQUESTED.value, requested_by=str(by), requested_at=utc_now(), step="waiting"
     )
     await policy.save(work, run)
-    await record(work, Event(by, Action.MODEL_TRAIN_REQUEST, "training_run", str(run.id)))
+    await record(work, Event(by, Action.MODEL_TRAIN_REQUEST, "training_run", str(run.id), dict(evidence or {})))
     await enqueue(work, TRAINING, TrainingRequested(run_id=run.id))
     return run
 

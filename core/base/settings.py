@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     retrain_after_labels: int = Field(default=0, ge=0)
     """Ask for a retraining after that many new labels; 0 = only when a person or the schedule asks."""
     retrain_every_hours: int = Field(default=0, ge=0)
+    retrain_on_drift: bool = False
+    """Ask for a training when the monitoring proposes one; else it only proposes."""
+    monitor_every_minutes: int = Field(default=60, ge=0)
+    """How often the champion is looked at: drift, label arrival, alert precision, performance; 0 = never."""
 
     control_share: float = Field(default=0.001, ge=0, le=0.1)
     """Share of approved payments that become an alert all the same, so that labels are not only those of alerts."""

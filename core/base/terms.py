@@ -116,6 +116,7 @@ class Action(StrEnum):
     ALERT_CLOSE = "alert.close"
     NOTE_ADD = "note.add"
     LABEL_RECORD = "label.record"
+    MODEL_TRAIN_PROPOSE = "model.train_propose"
     MODEL_TRAIN_REQUEST = "model.train_request"
     MODEL_TRAIN_CANCEL = "model.train_cancel"
     MODEL_REGISTER = "model.register"

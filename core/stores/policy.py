@@ -12,7 +12,7 @@ from core.base.ids import ModelId
 from core.base.terms import ModelStage, RunStatus
 from core.infra.postgres import UnitOfWork
 from core.stores.recordset import insert_rows
-from core.tables.policy import Policy, RegisteredModel, ShadowScore, TrainingRun
+from core.tables.policy import ModelWatch, Policy, RegisteredModel, ShadowScore, TrainingRun
 
 
 async def current_policy(work: UnitOfWork) -> Policy | None:
@@ -123,6 +123,12 @@ async def unfinished_run(work: UnitOfWork) -> TrainingRun | None:
     return (await work.session.exec(query)).one_or_none()
 
 
-async def save(work: UnitOfWork, row: Policy | RegisteredModel | TrainingRun) -> None:
+async def latest_watch(work: UnitOfWork, model_id: ModelId) -> ModelWatch | None:
+    """The newest look at this model; None when nobody has looked yet."""
+    query = select(ModelWatch).where(ModelWatch.model_id == model_id)
+    return (await work.session.exec(query.order_by(col(ModelWatch.measured_at).desc()).limit(1))).one_or_none()
+
+
+async def save(work: UnitOfWork, row: Policy | RegisteredModel | TrainingRun | ModelWatch) -> None:
     work.session.add(row)
     await work.session.flush()

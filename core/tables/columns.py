@@ -28,3 +28,8 @@ def json_column(default: str = "{}") -> Any:
         default_factory=list if default == "[]" else dict,
         sa_column=Column(JSONB, nullable=False, server_default=text(f"'{default}'::jsonb")),
     )
+
+
+def optional_json_column() -> Any:
+    """A JSONB column; None is stored as NULL."""
+    return Field(default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True))

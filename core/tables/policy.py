@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, Float, Index, PrimaryKeyConstraint, text
 from sqlmodel import Field, SQLModel
 
-from core.tables.columns import json_column
+from core.tables.columns import json_column, optional_json_column
 
 
 class Policy(SQLModel, table=True):
@@ -90,3 +90,37 @@ class ShadowScore(SQLModel, table=True):
     outcome: str
     """With this model's thresholds, or the policy's, and the rules that hit."""
     scored_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class ModelWatch(SQLModel, table=True):
+    """One look at how the champion does. Append-only; the newest one counts. Shares and scores are 0 to 1, intervals [low, high].
+
+    What could not be measured is null or empty, and `notes` says why. Moments are RFC 3339 strings of event time.
+
+    figures:
+      payments          sampled recent payments that were compared
+      drift             [{feature, psi, ks, p, share_unknown_before, share_unknown_now, moved, since}], most moved first
+      score             the same of the calibrated score, without `feature`; null = not measured
+      labels            {curve: [[days, share of frauds known by that age]], frauds, half_days, old_enough_days, measured}
+      precision         {from, until, all: P, by_reason: [P with `reason`], agreement: A}; null = no alert old enough
+        P = {alerts, labelled, frauds, precision, interval}
+        A = {payments, agreed, share, interval, said: [{label, payments, confirmed, share, interval}]}: the analysts' labels against what
+            customers and chargebacks said later
+      performance       {training: F, recent: F, weeks: [F], decayed, since}; F = {from, until, payments, frauds, fraud_rate,
+                        average_precision, interval, calibration_ratio, alerts_labelled, precision, precision_interval}; the average
+                        precision of `recent` and `weeks` is as if frauds were as frequent as at training; `training` lacks some keys
+      notes             [sentence]
+    proposal: {reasons: [{code, text, ...facts}], training: id of the training run it asked for or null, held_back: why none was, or null};
+      null = nothing speaks for a training. Codes: score_drift, feature_drift, unknown_values, performance, alert_precision.
+    """
+
+    __tablename__ = "model_watch"
+    __table_args__ = (Index("model_watch_newest", "model_id", text("measured_at DESC")),)
+    id: UUID = Field(primary_key=True)
+    model_id: str = Field(foreign_key="model.id")
+    measured_at: datetime = Field(sa_type=DateTime(timezone=True))
+    window_from: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """Payments whose features and scores were compared occurred in [window_from, window_until); None = too few yet."""
+    window_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    figures: dict[str, Any] = json_column()
+    proposal: dict[str, Any] | None = optional_json_column()

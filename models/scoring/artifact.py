@@ -57,6 +57,9 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     anomaly: trees whose sum grows with strangeness (for an isolation forest, minus the mean path length), over float32 features as
     scikit-learn compares them. anomaly_quantiles: (q,) that sum at evenly spaced quantiles 0 to 1 of training payments, ascending.
     golden_anomaly: the sums scikit-learn gave the golden payments. All three or none.
+
+    reference: (points, features + 1) the features and, last, the calibrated score of the payments the model was judged on, each column
+    by itself condensed to evenly spaced order statistics, unknown values last: what monitoring compares recent payments with.
     """
 
     format: str
@@ -73,6 +76,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     anomaly_quantiles: PackedArray | None = None
     golden_anomaly: PackedArray | None = None
     usual_range: PackedArray | None = None
+    reference: PackedArray | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(Artifact)

@@ -42,6 +42,8 @@ WORDS = [
     "shadow",
     "promotion",
     "drift",
+    "watch",
+    "proposal",
     "audit event",
     "seal",
 ]
