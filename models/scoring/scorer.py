@@ -33,6 +33,7 @@ class Scorer:
         self.thresholds: Thresholds = artifact.thresholds
         self.usual: FloatArray = unpack(artifact.usual)
         self.usual_range: FloatMatrix | None = unpack(artifact.usual_range) if artifact.usual_range else None
+        self.reference: FloatMatrix | None = unpack(artifact.reference) if artifact.reference else None
         self.lineage: dict[str, Any] = artifact.lineage
         self._trees = CompiledTrees.of(ensemble, len(NAMES))
         self._strangeness = Strangeness.of(artifact)
@@ -52,6 +53,8 @@ class Scorer:
         scorer = cls(artifact, ensemble)
         if scorer.usual_range is not None and scorer.usual_range.shape != (2, len(NAMES)):
             raise ModelRefused("the model file's usual ranges do not fit its features")
+        if scorer.reference is not None and scorer.reference.shape[1:] != (len(NAMES) + 1,):
+            raise ModelRefused("the payments the model was judged on do not fit its features")
         _same(scorer.score(golden).margin, expected, "golden payments")
         if scorer._strangeness and artifact.golden_anomaly:
             _same(scorer._strangeness.sums(golden), unpack(artifact.golden_anomaly), "golden anomalies")
