@@ -133,6 +133,11 @@ local function add_to_day(history, day, first, second)
   if last < 1 or at == 0 or time_at(history, at) ~= day then
     return insert(history, at, day, {first, second}, '', RETENTION_DAYS, 2 * RETENTION_DAYS)
   end
+  if at == last then
+    local totals = pack('<dd', total_at(history, at, 1) + first, total_at(history, at, 2) + second)
+    return call('SETRANGE', key, at * 24 + 8, totals)
+  end
   local tail = call('GETRANGE', key, at * 24, -1)
   call('SETRANGE', key, at * 24, raised(tail, 1, 24, {first, second}))
 end
+

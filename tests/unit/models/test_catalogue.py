@@ -1,3 +1,4 @@
+from pathlib import Path
 from string import Formatter
 
 import numpy as np
@@ -5,6 +6,7 @@ import numpy as np
 from models.features.catalogue import FEATURES, GROUPS, MEMORY, NAMES, READINGS, WINDOWS
 from models.features.facts import FACTS
 from models.features.online import HISTORY_TTL_S, script_text
+from models.features.page import page
 from models.features.vector import FloatMatrix, assemble
 
 
@@ -63,3 +65,8 @@ def test_time_features() -> None:
     first, epoch = (dict(zip(NAMES, row, strict=True)) for row in matrix)
     assert (first["hour"], first["night"], first["weekend"], first["weekday"]) == (6.5, 1, 1, 5)
     assert (epoch["hour"], epoch["night"], epoch["weekend"], epoch["weekday"]) == (0, 1, 0, 3)
+
+
+def test_the_page_of_features_is_the_catalogue() -> None:
+    written = (Path(__file__).parents[3] / "docs" / "features.md").read_text(encoding="utf-8")
+    assert written == page(), "write it anew: python -m models.features.page > docs/features.md"
