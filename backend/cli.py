@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from backend.commands import checks, evaluate, model, people, registry, replay, running
+from backend.commands import checks, evaluate, model, monitor, people, registry, replay, running
 from core.base.errors import RondaError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ running.register(app)
 replay.register(app)
 model.register(app)
 registry.register(app)
+monitor.register(app)
 evaluate.register(app)
 people.register(app)
 checks.register(app)

@@ -20,11 +20,12 @@ BETWEEN_TRAININGS: Final = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Watch:
-    """window: what was compared, None = too few payments yet. figures, reasons: see ModelWatch. held_back: why no training may be asked for
-    without a person, in words.
+    """began: when the look began. window: what was compared, None = too few payments yet. figures, reasons: see ModelWatch.
+    held_back: why no training may be asked for without a person, in words.
     """
 
     model_id: ModelId
+    began: datetime
     window: tuple[datetime, datetime] | None
     figures: Mapping[str, Any]
     reasons: Sequence[Mapping[str, Any]]
@@ -32,15 +33,18 @@ class Watch:
 
 
 async def keep(work: UnitOfWork, watch: Watch, *, by: Actor, retrain: bool) -> ModelWatch | None:
-    """None when the model is not the champion any more. retrain: ask for a training where one is proposed and nothing speaks against it.
+    """The look as it is kept; another process's when that looked at the same time. None when the model is not the champion any more.
 
-    A proposal is on the audit trail once, not at every look that finds the same kinds of reasons again.
+    retrain: ask for a training where one is proposed and nothing speaks against it. A proposal is on the audit trail once, not at every
+    look that finds the same kinds of reasons again.
     """
     await policy.lock_models(work)
     model = await policy.model(work, watch.model_id)
     if model is None or model.stage != ModelStage.CHAMPION.value:
         return None
     before = await policy.latest_watch(work, watch.model_id)
+    if before and before.measured_at > watch.began:
+        return before
     row = ModelWatch(
         id=new_uuid(),
         model_id=watch.model_id,

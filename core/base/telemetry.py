@@ -14,6 +14,24 @@ DECISION_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30),
 )
 OUTBOX_UNSENT = Gauge("ronda_outbox_unsent", "Outbox rows the broker has not confirmed", multiprocess_mode="mostrecent")
+CHAMPION_PSI = Gauge(
+    "ronda_champion_feature_psi_max",
+    "Largest PSI of a feature since the champion was judged",
+    multiprocess_mode="mostrecent",
+)
+CHAMPION_SCORE_PSI = Gauge(
+    "ronda_champion_score_psi", "PSI of the champion's scores since it was judged", multiprocess_mode="mostrecent"
+)
+CHAMPION_FEATURES_MOVED = Gauge(
+    "ronda_champion_features_moved",
+    "Features that have moved since the champion was judged",
+    multiprocess_mode="mostrecent",
+)
+CHAMPION_AVERAGE_PRECISION = Gauge(
+    "ronda_champion_average_precision",
+    "On recent payments old enough; NaN = not measured",
+    multiprocess_mode="mostrecent",
+)
 
 
 def configure_logs(level: str, json_lines: bool, process: str) -> None:

@@ -5,7 +5,7 @@ Windows are event time (`occurred_at`), so a replay of past payments is looked a
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from core.base.terms import Label, LabelSource
 from core.infra.postgres import UnitOfWork
 
 _WEIGHTS = [source.value for source in LabelSource]
-_BURST = 2_000
+_BURST = 20_000
 """Most payments read of one stretch: a burst cannot fill the sample."""
 
 _STRETCHES = """
@@ -55,14 +55,6 @@ async def anything_since(work: UnitOfWork, moment: datetime) -> bool:
         "OR EXISTS (SELECT FROM label WHERE received_at > :moment)"
     )
     return bool((await work.run(query, {"moment": moment})).scalar_one())
-
-
-async def first_decided(work: UnitOfWork, since: datetime) -> datetime | None:
-    """When the first payment from `since` on occurred that was posted to be decided."""
-    query = text(
-        "SELECT occurred_at FROM transaction WHERE occurred_at >= :since AND NOT imported ORDER BY occurred_at LIMIT 1"
-    )
-    return (await work.run(query, {"since": since})).scalar_one_or_none()
 
 
 async def count_decided(work: UnitOfWork, stretches: Sequence[Stretch], model_id: ModelId | None = None) -> int:
@@ -196,7 +188,3 @@ async def alert_truths(
     values = {"model": model_id, "since": since, "until": until, "limit": limit}
     rows = await work.run(query, {**values, "weights": _WEIGHTS, "analyst": LabelSource.ANALYST.value})
     return [AlertTruth(*row) for row in rows]
-
-
-HISTORY = timedelta(days=90)
-"""How far back monitoring reads."""
