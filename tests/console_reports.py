@@ -114,3 +114,67 @@ def _week(place: int) -> dict[str, Any]:
         "payments": 9_600 + place, "frauds": 80 + place, "average_precision": 0.71 + 0.02 * math.sin(place),
         "roc_auc": 0.95, "card_precision_100": 0.3 + 0.01 * place, "calibration_ratio": 1.0 + 0.02 * place, "brier": 0.0024,
     }  # fmt: skip
+
+
+def a_watch(**changes: Any) -> dict[str, Any]:
+    """Figures of a look at the champion, made up."""
+    said = [
+        {"label": "fraud", "payments": 40, "confirmed": 37, "share": 0.925, "interval": [0.8, 0.97]},
+        {"label": "legitimate", "payments": 0, "confirmed": 0, "share": None, "interval": None},
+    ]
+    figures: dict[str, Any] = {
+        "payments": 9_800,
+        "drift": [
+            _moved("customer_velocity_1h_count", 0.41, moved=True),
+            *(_moved(f"feature_{place}", 0.02, moved=False) for place in range(14)),
+        ],
+        "score": {key: value for key, value in _moved("", 0.31, moved=True).items() if key != "feature"},
+        "labels": {
+            "curve": [[1, 0.2], [7, 0.7], [28, 1.0]], "frauds": 180, "half_days": 3.5, "old_enough_days": 21.0, "measured": True,
+        },
+        "precision": {
+            "from": "2026-10-01T00:00:00Z", "until": "2026-11-01T00:00:00Z",
+            "all": _alerts(120, 60), "by_reason": [{"reason": "novelty", **_alerts(90, 50)}, {"reason": "rules", **_alerts(30, 10)}],
+            "agreement": {"payments": 40, "agreed": 37, "share": 0.925, "interval": [0.8, 0.97], "said": said},
+        },
+        "performance": {
+            "training": {
+                "fraud_rate": 0.0085, "average_precision": 0.742, "interval": [0.7, 0.78],
+                "precision": 0.41, "precision_interval": [0.37, 0.46],
+            },
+            "recent": _live(0, 0.61), "weeks": [_live(place, 0.7 - 0.03 * place) for place in range(4)],
+            "decayed": True, "since": "2026-10-19T00:00:00Z",
+        },
+        "notes": [],
+    }  # fmt: skip
+    return {**figures, **changes}
+
+
+def a_proposal(**changes: Any) -> dict[str, Any]:
+    reasons = [
+        {"code": "score_drift", "text": "the scores have moved: PSI 0.31 since 2026-11-02"},
+        {"code": "feature_drift", "text": "features the model leans on have moved: customer_velocity_1h_count; amount is still"},
+    ]  # fmt: skip
+    return {"reasons": reasons, "training": None, "held_back": None, **changes}
+
+
+def _moved(name: str, psi: float, *, moved: bool) -> dict[str, Any]:
+    return {
+        "feature": name, "psi": psi, "ks": 0.12, "p": 0.0001, "share_unknown_before": 0.01, "share_unknown_now": 0.02,
+        "moved": moved, "since": "2026-11-02" if moved else None,
+    }  # fmt: skip
+
+
+def _alerts(labelled: int, frauds: int) -> dict[str, Any]:
+    return {
+        "alerts": labelled + 20, "labelled": labelled, "frauds": frauds, "precision": frauds / labelled, "interval": [0.3, 0.6],
+    }  # fmt: skip
+
+
+def _live(place: int, precision: float) -> dict[str, Any]:
+    return {
+        "from": f"2026-10-{5 + 7 * place:02d}T00:00:00Z", "until": f"2026-10-{12 + 6 * place:02d}T00:00:00Z",
+        "payments": 2_300, "frauds": 30, "fraud_rate": 0.013, "average_precision": precision,
+        "interval": [precision - 0.05, precision + 0.04], "calibration_ratio": 1.1, "alerts_labelled": 60,
+        "precision": 0.4, "precision_interval": [0.3, 0.5],
+    }  # fmt: skip

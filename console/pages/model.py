@@ -13,6 +13,7 @@ from console.shell import Page, render
 from console.views.audit import user_ids
 from console.views.models import actors_in, agreed
 from console.views.report import report
+from console.views.watch import watch
 from console.views.words import STAGES
 from core.base.clock import rfc3339, utc_now
 from core.base.errors import NotFound
@@ -38,9 +39,13 @@ async def model_page(request: ConsoleRequest, model_id: FromPath[str]) -> Page:
         in_force = await policy.current_policy(work)
         names = await people.names_of(work, user_ids(actors_in([model], [])))
         shadow = await policy.shadow_agreement(work, ModelId(model.id))
+        looked = await policy.latest_watch(work, ModelId(model.id))
+        runs = await policy.runs(work, 1)
+    now = utc_now()
     context: dict[str, Any] = {
-        "report": report(model, in_force, names, utc_now()),
+        "report": report(model, in_force, names, now),
         "shadow": agreed(shadow),
+        "watch": watch(looked, now, runs[0].requested_at if runs else None) if looked else None,
     }
     return render(request, "model.html", context)
 

@@ -12,6 +12,7 @@ from console.shell import Page, is_fragment, render, see_other
 from console.views import models as views
 from console.views.audit import user_ids
 from console.views.figures import figure_rows
+from console.views.watch import proposal
 from core.acts import registry, trainings
 from core.base.clock import utc_now
 from core.base.errors import InvalidInput, NotAllowedNow, RondaError
@@ -38,6 +39,7 @@ async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -
         in_force = await policy.current_policy(work)
         known = [*([champion] if champion else []), *(one for one in listed if not champion or one.id != champion.id)]
         names = await people.names_of(work, user_ids(views.actors_in(known, runs)))
+        looked = await policy.latest_watch(work, ModelId(champion.id)) if champion else None
         agreed = {
             model.id: views.agreed(await policy.shadow_agreement(work, ModelId(model.id)))
             for model in await policy.shadows(work)
@@ -53,6 +55,7 @@ async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -
         "retired": [cards[model.id] for model in of_stage[ModelStage.RETIRED]],
         "refused": [cards[model.id] for model in of_stage[ModelStage.REFUSED]],
         "agreed": agreed,
+        "proposal": proposal(looked, now, runs[0].requested_at if runs else None) if looked else None,
         "compared": [cards[model.id] for model in compared],
         "figures": figure_rows(compared),
         "curves": views.curves(drawn) if drawn else None,
@@ -99,10 +102,12 @@ def _sentence(error: RondaError) -> str:
 
 
 @post("/models/train", guards=[require(Role.LEAD)], status_code=200)
-async def train(request: ConsoleRequest) -> Page:
+async def train(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]]) -> Page:
+    """`watch`: the look whose proposal it follows; it goes on the audit trail as the reason."""
+    why = {"watch": data["watch"]} if data.get("watch") else None
     return await _carry_out(
         request,
-        lambda work, _: registry.request_training(work, by=request.user.actor),
+        lambda work, _: registry.request_training(work, by=request.user.actor, evidence=why),
         "The training was asked for. It starts within seconds; its progress shows below.",
     )
 

@@ -27,6 +27,7 @@ ACTIONS: Final = {
     Action.NOTE_ADD: "Added a note",
     Action.LABEL_RECORD: "Recorded a label",
     Action.MODEL_TRAIN_REQUEST: "Asked for a training",
+    Action.MODEL_TRAIN_PROPOSE: "Proposed a training",
     Action.MODEL_TRAIN_CANCEL: "Asked to stop a training",
     Action.MODEL_REGISTER: "Registered a model",
     Action.MODEL_SHADOW_START: "Let a model shadow",

@@ -81,9 +81,14 @@ def _days_axis(weeks: Sequence[Mapping[str, Any]]) -> Axis:
 
 
 def weekly(
-    title: str, weeks: Sequence[Mapping[str, Any]], lines: Sequence[tuple[str, str, str]], interval: str = ""
+    title: str,
+    weeks: Sequence[Mapping[str, Any]],
+    lines: Sequence[tuple[str, str, str]],
+    interval: str = "",
+    level: tuple[str, float | None] = ("", None),
 ) -> Plot | None:
-    """Figures between 0 and 1, a point a week. `lines`: (key, name, kind); interval: key of a [low, high] around the first line.
+    """Figures between 0 and 1, a point a week. `lines`: (key, name, kind); interval: key of a [low, high] around the first line;
+    level: name and height of a line to compare with.
 
     A week without the figure has no point; None when there is nothing to draw. The page shows the weeks in a table of its own.
     """
@@ -96,11 +101,14 @@ def weekly(
         for key, _, _ in known
     }
     around = [(_day_number(week["from"]), *week[interval]) for week in weeks if interval and week.get(interval)]
+    drawn = [Line(name, kind, frame.points([point[:2] for point in points[key]])) for key, name, kind in known]
+    if level[1] is not None:
+        drawn.append(Line(level[0], "flat", frame.points([(frame.x.low, level[1]), (frame.x.high, level[1])])))
     return Plot(
         title=title,
         x_title=frame.x.title,
         y_title="",
-        lines=[Line(name, kind, frame.points([point[:2] for point in points[key]])) for key, name, kind in known],
+        lines=drawn,
         dots=[
             frame.dot(at, value, 2.5, f"{name}, week from {day(begins)}: {number(value)}", kind)
             for key, name, kind in known

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,14 +10,15 @@ import pytest
 from core.acts import registry
 from core.acts.audit import Actor, system
 from core.acts.registry import NewModel
+from core.base.clock import utc_now
 from core.base.ids import ModelId, new_uuid
 from core.base.terms import Action, ActorType, ModelStage, Role
 from core.infra.resources import Resources
 from core.stores import ledger, policy
 from core.stores.ledger import AuditFilter
-from core.tables.policy import RegisteredModel
+from core.tables.policy import ModelWatch, RegisteredModel
 from models.features.catalogue import CATALOGUE_VERSION
-from tests.console_reports import a_lineage, a_report
+from tests.console_reports import a_lineage, a_proposal, a_report, a_watch
 from tests.integration.conftest import Api
 from tests.integration.console_browser import HTMX, Browser, a_user, browser
 
@@ -151,6 +153,29 @@ async def test_a_training_that_waits_is_stopped(lead: Browser, resources: Resour
     assert again.status_code == 409
     assert "This training is cancelled already" in again.text
     assert (await lead.post(f"/models/runs/{new_uuid()}/cancel")).status_code == 404
+
+
+async def test_a_proposal_is_shown_with_its_evidence_and_followed_on_the_trail(
+    lead: Browser, resources: Resources
+) -> None:
+    champion = await a_champion(resources)
+    row = ModelWatch(
+        id=new_uuid(), model_id=champion.id, measured_at=utc_now() + timedelta(seconds=1), figures=a_watch(), proposal=a_proposal()
+    )  # fmt: skip
+    async with resources.postgres.unit_of_work() as work:
+        await policy.save(work, row)
+    page = (await lead.client.get("/models")).text
+    assert "The scores have moved: PSI 0.31" in page
+    assert f'href="/models/{champion.id}#monitoring"' in page
+    assert "Another training is proposed" in (await lead.client.get(f"/models/{champion.id}")).text
+    asked = await lead.post("/models/train", HTMX, watch=str(row.id))
+    run = re.search(r'id="cancel-([0-9a-f-]+)"', asked.text)
+    assert run
+    async with resources.postgres.reading() as work:
+        chosen = AuditFilter(action=Action.MODEL_TRAIN_REQUEST, subject_id=run[1])
+        [event] = await ledger.page(work, chosen, before_id=None, limit=2)
+    assert str(row.id) in event.detail
+    assert (await lead.post(f"/models/runs/{run[1]}/cancel")).status_code == 303
 
 
 @pytest.mark.parametrize("act", ["shadow", "stop-shadow", "promote", "refuse"])

@@ -1,0 +1,246 @@
+"""What monitoring last saw of a model, in words. core.tables.policy.ModelWatch says what the JSON holds."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from console.views.curves import arrival, day, weekly
+from console.views.features import FEATURE_OF, title_of
+from console.views.figures import spread, written
+from console.views.plots import Plot
+from console.views.words import LABELS, Moment, compact, count, moment, number, percent
+from core.base.clock import rfc3339
+from core.base.terms import Label
+from core.tables.policy import ModelWatch
+from models.features.catalogue import GROUPS
+
+DRIFT_SHOWN: Final = 10
+"""Features shown at once besides those that moved."""
+_REASONS: Final = {**GROUPS, "rules": "rules"}
+
+
+@dataclass(frozen=True)
+class DriftRow:
+    title: str
+    psi: str
+    ks: str
+    chance: str
+    unknown_before: str
+    unknown_now: str
+    moved: bool
+    since: str
+
+
+@dataclass(frozen=True)
+class PrecisionRow:
+    reason: str
+    alerts: str
+    labelled: str
+    frauds: str
+    precision: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class LiveWeek:
+    week: str
+    payments: str
+    frauds: str
+    average_precision: str
+    interval: str
+    precision: str
+    calibration: str
+
+
+@dataclass(frozen=True)
+class Proposal:
+    reasons: list[str]
+    asked: bool
+    """The monitor asked for the training itself."""
+    held_back: str
+    answered: bool
+    """A training was asked for after this was proposed."""
+    href: str
+    measured: Moment
+    watch: str
+    """Id of the look that found them."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    measured: Moment
+    window: str
+    notes: list[str]
+    proposal: Proposal | None
+    score: DriftRow | None
+    drift: list[DriftRow]
+    more_drift: list[DriftRow]
+    """Features that did not move, beyond the first few."""
+    drift_sentence: str
+    arrival: Plot | None
+    arrival_sentence: str
+    precision: list[PrecisionRow]
+    agreement: str
+    performance: Plot | None
+    performance_sentence: str
+    decayed: bool
+    weeks: list[LiveWeek]
+
+
+def watch(row: ModelWatch, now: datetime, last_asked: datetime | None = None) -> Watch:
+    """`last_asked`: when the newest training was asked for."""
+    figures: Mapping[str, Any] = row.figures
+    drift = [_drift(found) for found in figures.get("drift") or []]
+    moved = [found for found in drift if found.moved]
+    still = [found for found in drift if not found.moved]
+    labels, judged = figures.get("labels") or {}, figures.get("performance") or {}
+    return Watch(
+        measured=moment(row.measured_at, now),
+        window=_window(row.window_from, row.window_until),
+        notes=[_sentence(note) for note in figures.get("notes") or []],
+        proposal=proposal(row, now, last_asked),
+        score=_drift({**figures["score"], "feature": "score"}) if figures.get("score") else None,
+        drift=[*moved, *still[:DRIFT_SHOWN]],
+        more_drift=still[DRIFT_SHOWN:],
+        drift_sentence=_drift_sentence(figures, len(moved), len(drift)),
+        arrival=arrival(labels.get("curve") or []),
+        arrival_sentence=_arrival_sentence(labels),
+        precision=_precision(figures.get("precision")),
+        agreement=_agreement(figures.get("precision")),
+        performance=_performance(judged),
+        performance_sentence=_performance_sentence(judged),
+        decayed=bool(judged.get("decayed")),
+        weeks=[_week(week) for week in judged.get("weeks") or []],
+    )
+
+
+def proposal(row: ModelWatch, now: datetime, last_asked: datetime | None) -> Proposal | None:
+    if not row.proposal:
+        return None
+    return Proposal(
+        reasons=[_sentence(_with_titles(reason["text"])) for reason in row.proposal["reasons"]],
+        asked=bool(row.proposal.get("training")),
+        held_back=_sentence(row.proposal.get("held_back") or ""),
+        answered=last_asked is not None and last_asked > row.measured_at,
+        href=f"/models/{row.model_id}#monitoring",
+        measured=moment(row.measured_at, now),
+        watch=str(row.id),
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+def _with_titles(text: str) -> str:
+    """Features by their titles. Only names with an underscore: `amount` and `hour` are words as well."""
+    known = {name for name in FEATURE_OF if "_" in name}
+    return re.sub(r"\w+", lambda found: f"“{title_of(found[0])}”" if found[0] in known else found[0], text)
+
+
+def _window(start: datetime | None, end: datetime | None) -> str:
+    return f"{day(rfc3339(start))} to {day(rfc3339(end))}" if start and end else ""
+
+
+def _drift(found: Mapping[str, Any]) -> DriftRow:
+    return DriftRow(
+        title="Score" if found["feature"] == "score" else title_of(found["feature"]),
+        psi=number(found["psi"], 3),
+        ks=number(found["ks"], 3),
+        chance=percent(found["p"], 1),
+        unknown_before=percent(found["share_unknown_before"], 1),
+        unknown_now=percent(found["share_unknown_now"], 1),
+        moved=bool(found["moved"]),
+        since=day(found["since"]) if found.get("since") else "",
+    )
+
+
+def _drift_sentence(figures: Mapping[str, Any], moved: int, features: int) -> str:
+    if not features:
+        return ""
+    payments = count(figures.get("payments") or 0)
+    which = "No feature has" if not moved else "1 feature has" if moved == 1 else f"{count(moved)} features have"
+    return (
+        f"{which} moved, of {count(features)}, in {payments} payments against those the model was judged on. Moved: a PSI of 0.25 or more, "
+        f"and more than chance explains."
+    )
+
+
+def _arrival_sentence(labels: Mapping[str, Any]) -> str:
+    if not labels:
+        return ""
+    old = labels.get("old_enough_days")
+    enough = f" Payments are judged once they are {compact(old)} days old." if old is not None else ""
+    if not labels.get("measured") or labels.get("half_days") is None:
+        return f"Too few frauds to measure it: the usual label delay is assumed.{enough}"
+    half = compact(labels["half_days"])
+    return f"Half of the frauds are known {half} days after the payment, of {count(labels['frauds'])} known frauds.{enough}"
+
+
+def _precision(found: Mapping[str, Any] | None) -> list[PrecisionRow]:
+    if not found:
+        return []
+    rows = [{**found["all"], "reason": ""}, *found["by_reason"]]
+    return [
+        PrecisionRow(
+            reason=_sentence(_REASONS.get(row["reason"], row["reason"].replace("_", " "))).rstrip(".") or "All alerts",
+            alerts=count(row["alerts"]),
+            labelled=count(row["labelled"]),
+            frauds=count(row["frauds"]),
+            precision=written(row["precision"], "percent"),
+            interval=spread(row["interval"], "percent"),
+        )
+        for row in rows
+    ]
+
+
+def _agreement(found: Mapping[str, Any] | None) -> str:
+    agreement: Mapping[str, Any] = (found or {}).get("agreement") or {}
+    if not agreement.get("payments"):
+        return "No customer and no chargeback has spoken yet of a payment that an analyst labelled."
+    said = ", ".join(
+        f"{LABELS[Label(one['label'])].lower()} {count(one['confirmed'])} of {count(one['payments'])} times"
+        for one in agreement["said"]
+        if one["payments"]
+    )
+    return (
+        f"Customers and chargebacks later bore out {percent(agreement['share'], 1)} of {count(agreement['payments'])} analysts’ labels "
+        f"({spread(agreement['interval'], 'percent')}): {said}."
+    )
+
+
+def _performance(judged: Mapping[str, Any]) -> Plot | None:
+    weeks: Sequence[Mapping[str, Any]] = judged.get("weeks") or []
+    lines = (
+        ("average_precision", "Average precision", "champion"),
+        ("precision", "Alerts that were fraud", "challenger"),
+    )
+    then = (judged.get("training") or {}).get("average_precision")
+    return weekly("Week by week", weeks, lines, "interval", ("Average precision when it was judged", then))
+
+
+def _performance_sentence(judged: Mapping[str, Any]) -> str:
+    then, recent = judged.get("training"), judged.get("recent")
+    if not then or not recent or recent.get("average_precision") is None:
+        return "Too few payments are old enough, or too few of them were fraud, to judge the model again."
+    now = f"{number(recent['average_precision'])} ({spread(recent['interval'], 'number')})"
+    before = f"{number(then['average_precision'])} ({spread(then['interval'], 'number') or 'no interval'})"
+    told = f"Average precision {now} in payments from {day(recent['from'])} to {day(recent['until'])}; {before} when it was judged."
+    since = f", in every week since {day(judged['since'])}" if judged.get("since") else ""
+    return f"{told} It has decayed{since}." if judged.get("decayed") else f"{told} No decay beyond chance."
+
+
+def _week(week: Mapping[str, Any]) -> LiveWeek:
+    return LiveWeek(
+        week=f"{day(week['from'])} to {day(week['until'])}",
+        payments=count(week["payments"]),
+        frauds=count(week["frauds"]),
+        average_precision="too few frauds"
+        if week.get("average_precision") is None
+        else number(week["average_precision"]),
+        interval=spread(week.get("interval"), "number"),
+        precision="" if week.get("precision") is None else percent(week["precision"], 1),
+        calibration="" if week.get("calibration_ratio") is None else number(week["calibration_ratio"], 2),
+    )
