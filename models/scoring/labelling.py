@@ -30,7 +30,7 @@ from models.scoring.dataset import FRAUD, UNLABELLED, BoolArray, Dataset, Traini
 from models.scoring.options import LabelScheme
 
 LEAST_CONTROL: Final = 300
-LEAST_CONTROL_FRAUDS: Final = 5
+LEAST_CONTROL_FRAUDS: Final = 20
 FEED_SHARE: Final = 0.05
 """Of the known frauds; so many of payments nobody had looked at mean that there is a feed of late truths."""
 

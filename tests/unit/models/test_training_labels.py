@@ -16,7 +16,7 @@ from models.scoring.scorer import Scorer
 from models.scoring.training import Trained, train
 from tests.unit.models.conftest import DAY_MS, START_MS
 
-SHARE = 0.03
+SHARE = 0.08
 """Of the payments that were not alerts; far more than in production, so that a small simulation has enough of them."""
 SEEN, UNSEEN = NAMES.index("amount_to_own_median"), NAMES.index("merchant_risk_7d")
 OPTIONS = TrainingOptions(
