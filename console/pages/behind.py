@@ -19,7 +19,7 @@ from core.infra.postgres import UnitOfWork
 from core.stores import casework, evidence, flow
 from core.stores.evidence import Behind, Slice
 from core.tables.flow import Transaction
-from models.scoring.evidence import AMOUNTS, FRAUDS, LABELS, PAIR, Evidence
+from models.scoring.evidence import AMOUNTS, FRAUDS, LABELS, PAIR, PLACES, Evidence
 
 PAGE: Final = 20
 _MOST_PAGES: Final = 500
@@ -35,27 +35,37 @@ class Found:
 
 async def find(work: UnitOfWork, row: Transaction, sought: Evidence, part: Slice) -> Found:
     """What was known of it when `row` was scored."""
-    window = None if sought.window_s is None else timedelta(seconds=sought.window_s)
     if sought.what in (FRAUDS, LABELS):
-        return await _labels(work, row, sought, window, part)
+        return await _labels(work, row, sought, part)
+    subjects = [sought.entity, *([sought.other] if sought.other else [])]
     if sought.what == PAIR:
-        behind = await evidence.pair_behind(work, row, sought.entity, part, most=sought.count or 0)
-    else:
-        itself = sought.what != AMOUNTS
-        behind = await evidence.payments_behind(
-            work, row, sought.entity, part, window=window, most=sought.most, with_itself=itself
-        )
+        return Found(await evidence.pair_behind(work, row, subjects, part, most=sought.count or 0))
+    behind = await evidence.payments_behind(
+        work,
+        row,
+        subjects,
+        part,
+        window=_window(sought),
+        most=sought.most,
+        with_itself=sought.what != AMOUNTS,
+        located=sought.what == PLACES,
+        distinct=sought.distinct,
+    )
     return Found(behind)
 
 
-async def _labels(work: UnitOfWork, row: Transaction, sought: Evidence, window: timedelta | None, part: Slice) -> Found:
-    counted = await evidence.labels_behind(work, row, sought.entity, window=window)
+def _window(sought: Evidence) -> timedelta | None:
+    return None if sought.window_s is None else timedelta(seconds=sought.window_s)
+
+
+async def _labels(work: UnitOfWork, row: Transaction, sought: Evidence, part: Slice) -> Found:
+    counted = await evidence.labels_behind(work, row, sought.entity, window=_window(sought), by_day=sought.by_day)
     if sought.what == FRAUDS:
         counted = [label for label in counted if label.label == Label.FRAUD.value]
     counted = counted[: sought.most]
     shown = counted[part.skip : part.skip + part.limit]
     uids = list(dict.fromkeys(label.transaction_uid for label in shown))
-    return Found(Behind(len(counted), 0, [], uids), {label.transaction_uid: label.label for label in reversed(shown)})
+    return Found(Behind(len(counted), uids), {label.transaction_uid: label.label for label in reversed(shown)})
 
 
 @get("/transactions/{uid:uuid}/reasons/{code:str}", guards=[require(Role.VIEWER)])

@@ -1,25 +1,17 @@
 """The payments that made a reason's number, ready to be shown."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from console.views.payments import payment_row
 from console.views.words import count, money
-from core.base.terms import EntityKind
 from core.stores.evidence import Behind, Slice
 from core.tables.flow import Decision, Transaction
-from models.scoring.evidence import AMOUNTS, FRAUDS, LABELS, PAIR, Evidence
+from models.features.phrases.en import NOUN, PLURAL, WHERE
+from models.scoring.evidence import AMOUNTS, FRAUDS, LABELS, PAIR, PLACES, Evidence
 from models.scoring.telling import retell
-
-_NOUNS: Final = {
-    EntityKind.CUSTOMER: "customer",
-    EntityKind.CARD: "card",
-    EntityKind.MERCHANT: "merchant",
-    EntityKind.DEVICE: "device",
-    EntityKind.IP: "IP address",
-}
 
 
 def behind(
@@ -54,30 +46,54 @@ def behind(
 
 
 def what(sought: Evidence, found: Behind) -> str:
-    """`7 payments of this device in the 1 hour before, this one among them; €420.00 in all.`"""
-    noun, number = _NOUNS[sought.entity], count(found.count)
+    """`7 payments on this device in the hour before, this one among them; 4 different customers; €420.00 in all.`"""
+    number, where = count(found.count), " ".join(WHERE[subject] for subject in _subjects(sought))
     payments = "payment" if found.count == 1 else "payments"
-    since = f" in the {_span(sought.window_s)} before" if sought.window_s else ""
+    since = _since(sought)
     if sought.what == PAIR:
-        text = f"{number} earlier {payments} of this customer with this {noun}"
+        text = f"{number} earlier {payments} {where}"
     elif sought.what == AMOUNTS:
-        text = f"The {number} earlier {payments} of this customer that the amount is compared with"
+        text = f"The {number} earlier {payments} of this customer that this one is compared with"
     elif sought.what == FRAUDS:
         frauds = "fraud" if found.count == 1 else "frauds"
-        text = f"{'' if since else 'The newest '}{number} {frauds} at this {noun} reported{since or ' before'}"
+        text = f"{'' if since else 'The newest '}{number} {frauds} {where} reported{since or ' before'}"
     elif sought.what == LABELS:
-        text = f"{number} {payments} of this {noun} with a label reported{since or ' before'}"
+        text = f"{'' if since else 'The newest '}{number} {payments} {where} with a label reported{since or ' before'}"
     else:
-        text = f"{number} {'' if since else 'newest '}{payments} of this {noun}{since}, this one among them"
-    total = f"; {money(found.amount_minor, found.currencies[0])} in all" if len(found.currencies) == 1 else ""
-    return f"{text}{total if sought.window_s or sought.what == PAIR else ''}."
+        located = " that say where they were made" if sought.what == PLACES else ""
+        text = f"{'' if since else 'The newest '}{number} {payments} {where}{located}{since}, this one among them"
+    return f"{text}{_different(sought, found)}{_total(sought, found)}."
+
+
+def _subjects(sought: Evidence) -> list[str]:
+    return [sought.entity, *([sought.other] if sought.other else [])]
+
+
+def _since(sought: Evidence) -> str:
+    if not sought.window_s:
+        return ""
+    return f" in the {_span(sought.window_s)} {'up to that day' if sought.by_day else 'before'}"
+
+
+def _different(sought: Evidence, found: Behind) -> str:
+    if sought.distinct is None or found.distinct is None:
+        return ""
+    words = NOUN[sought.distinct] if found.distinct == 1 else PLURAL[sought.distinct]
+    return f"; {count(found.distinct)} {'' if found.distinct == 1 else 'different '}{words}"
+
+
+def _total(sought: Evidence, found: Behind) -> str:
+    """Sums of several currencies would be no amount of anything."""
+    counted = sought.window_s is not None or sought.what == PAIR
+    if not (counted and len(found.currencies) == 1 and found.count > 1):
+        return ""
+    return f"; {money(found.amount_minor, found.currencies[0])} in all"
 
 
 def _span(seconds: int) -> str:
-    gap = timedelta(seconds=seconds)
-    if gap >= timedelta(days=2):
-        return f"{gap.days} days"
     hours = seconds // 3600
+    if hours >= 48:
+        return f"{hours // 24} days"
     return "hour" if hours == 1 else f"{hours} hours"
 
 

@@ -1,6 +1,6 @@
 """SQL of what stands behind a judgement: payments and labels that made a reason's number, and alerts raised for similar reasons."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -8,27 +8,54 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from core.base.terms import EntityKind, Label, LabelSource
+from core.base.clock import to_ms
+from core.base.terms import Label, LabelSource
 from core.infra.postgres import UnitOfWork
 from core.stores.flow import ENTITY_COLUMNS
 from core.tables.casework import Alert
 from core.tables.flow import Transaction
 
+_DAY_MS: Final = 86_400_000
 MOST_LABELS: Final = 20_000
 """Newest label statements looked at; more than any window of the feature store counts."""
 
+_COLUMNS: Final = {
+    **{kind.value: column for kind, column in ENTITY_COLUMNS.items()},
+    "category": "merchant_category",
+    "country": "merchant_country",
+    "currency": "currency",
+}
+_PLACE: Final = (
+    "floor(round((o.{0} + :from_{0}) * 100000) / 100000) = floor(round((:{0} + :from_{0}) * 100000) / 100000)"
+)
 _TAKEN_BEFORE: Final = "(o.xid, o.uid) < (SELECT t.xid, t.uid FROM transaction t WHERE t.uid = :uid)"
 """Accepted before the payment in question."""
 
 
+def _sharing(row: Transaction, subjects: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """SQL for payments `o` that share these with `row`, and its values. A place is a square degree."""
+    conditions: list[str] = []
+    values: dict[str, Any] = {}
+    for subject in subjects:
+        if subject == "place":
+            conditions += [_PLACE.format("latitude"), _PLACE.format("longitude")]
+            values |= {"latitude": row.latitude, "longitude": row.longitude, "from_latitude": 90, "from_longitude": 180}
+        else:
+            column = _COLUMNS[subject]
+            conditions.append(f"o.{column} = :{column}")
+            values[column] = getattr(row, column)
+    return " AND ".join(conditions), values
+
+
 @dataclass(frozen=True)
 class Behind:
-    """Payments behind a number. count, amount_minor, currencies: of all of them; uids: those of the slice, newest first."""
+    """Payments behind a number. count, amount_minor, currencies, distinct: of all of them; uids: those of the slice, newest first."""
 
     count: int
-    amount_minor: int
-    currencies: list[str]
     uids: list[UUID]
+    amount_minor: int = 0
+    currencies: Sequence[str] = ()
+    distinct: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,52 +69,54 @@ class Slice:
 async def payments_behind(
     work: UnitOfWork,
     row: Transaction,
-    kind: EntityKind,
+    subjects: Sequence[str],
     part: Slice,
     *,
     window: timedelta | None = None,
     most: int | None = None,
     with_itself: bool = True,
+    located: bool = False,
+    distinct: str | None = None,
 ) -> Behind:
-    """Payments of one of `row`'s entities, accepted before it, with an event time up to its own and within the window (t - w, t].
+    """Payments that share `subjects` with `row`, accepted before it, with an event time up to its own and within the window (t - w, t].
 
-    most: only the newest so many, `row` among them where it counts `with_itself`.
+    most: only the newest so many, `row` among them where it counts `with_itself`. located: only those that say where they were made.
+    distinct: subject whose different ones are counted.
     """
-    column = ENTITY_COLUMNS[kind]
+    sharing, values = _sharing(row, subjects)
     since = " AND o.occurred_at > :since" if window else ""
+    where = " AND o.latitude IS NOT NULL AND o.longitude IS NOT NULL" if located else ""
     itself = " OR o.uid = :uid" if with_itself else ""
     picked = (
-        f"SELECT o.uid, o.amount_minor, o.currency FROM transaction o "  # noqa: S608 - columns of ours
-        f"WHERE o.{column} = :ident AND o.occurred_at <= :until{since} AND ({_TAKEN_BEFORE}{itself}) "
-        "ORDER BY o.occurred_at DESC, o.xid DESC, o.uid DESC LIMIT :most"
+        f"SELECT o.* FROM transaction o WHERE {sharing} AND o.occurred_at <= :until{since}{where} "  # noqa: S608 - columns of ours
+        f"AND ({_TAKEN_BEFORE}{itself}) ORDER BY o.occurred_at DESC, o.xid DESC, o.uid DESC LIMIT :most"
     )
-    values = {"uid": row.uid, "ident": getattr(row, column), "until": row.occurred_at, "most": most}
+    values |= {"uid": row.uid, "until": row.occurred_at, "most": most}
     if window:
         values["since"] = row.occurred_at - window
-    return await _behind(work, picked, values, part)
+    return await _behind(work, picked, values, part, distinct)
 
 
-async def pair_behind(work: UnitOfWork, row: Transaction, kind: EntityKind, part: Slice, *, most: int) -> Behind:
-    """The customer's payments with one of `row`'s other entities, accepted before it: the `most` accepted last."""
-    column = ENTITY_COLUMNS[kind]
+async def pair_behind(work: UnitOfWork, row: Transaction, subjects: Sequence[str], part: Slice, *, most: int) -> Behind:
+    """Payments that share `subjects` with `row`, accepted before it, whatever their event time: the `most` accepted last."""
+    sharing, values = _sharing(row, subjects)
     picked = (
-        f"SELECT o.uid, o.amount_minor, o.currency FROM transaction o "  # noqa: S608 - columns of ours
-        f"WHERE o.customer_id = :customer AND o.{column} = :ident AND {_TAKEN_BEFORE} "
+        f"SELECT o.* FROM transaction o WHERE {sharing} AND {_TAKEN_BEFORE} "  # noqa: S608 - columns of ours
         "ORDER BY o.xid DESC, o.uid DESC LIMIT :most"
     )
-    values = {"uid": row.uid, "customer": row.customer_id, "ident": getattr(row, column), "most": most}
-    return await _behind(work, picked, values, part)
+    return await _behind(work, picked, values | {"uid": row.uid, "most": most}, part, None)
 
 
-async def _behind(work: UnitOfWork, picked: str, values: dict[str, Any], part: Slice) -> Behind:
+async def _behind(work: UnitOfWork, picked: str, values: dict[str, Any], part: Slice, distinct: str | None) -> Behind:
+    different = f"count(DISTINCT {_COLUMNS[distinct]})" if distinct else "NULL"
     query = text(
         f"WITH picked AS MATERIALIZED ({picked}), numbered AS (SELECT *, row_number() OVER () AS place FROM picked) "  # noqa: S608
-        "SELECT count(*), coalesce(sum(amount_minor), 0), array_agg(DISTINCT currency), "
+        f"SELECT count(*), coalesce(sum(amount_minor), 0), array_agg(DISTINCT currency), {different}, "
         "array_agg(uid ORDER BY place) FILTER (WHERE place > :skip AND place <= :stop) FROM numbered"
     )
     edges = {"skip": part.skip, "stop": part.skip + part.limit}
-    count, total, currencies, uids = (await work.run(query, values | edges)).one()
-    return Behind(count, int(total), list(currencies or ()), list(uids or ()))
+    count, total, currencies, others, uids = (await work.run(query, values | edges)).one()
+    return Behind(count, list(uids or ()), int(total), tuple(currencies or ()), others)
 
 
 @dataclass(frozen=True)
@@ -100,34 +129,33 @@ class CountedLabel:
 
 
 async def labels_behind(
-    work: UnitOfWork, row: Transaction, kind: EntityKind, *, window: timedelta | None = None
+    work: UnitOfWork, row: Transaction, subject: str, *, window: timedelta | None = None, by_day: bool = False
 ) -> list[CountedLabel]:
-    """Labels at one of `row`'s entities that had arrived by then, newest report first: taken before it, reported up to its event time.
+    """Labels at payments that share `subject` with `row`, newest report first: received before it, reported up to its event time.
 
     A statement that repeats a payment's newest label, or was reported before it, is none of its own; UNSURE is none at all.
+    by_day: the window is whole UTC days, the payment's own the last.
     """
-    column = ENTITY_COLUMNS[kind]
+    sharing, values = _sharing(row, [subject])
     query = text(
         "SELECT l.transaction_uid, l.label, l.reported_at FROM label l JOIN transaction o ON o.uid = l.transaction_uid "  # noqa: S608
-        f"WHERE o.{column} = :ident AND l.label <> :unsure "
-        "AND date_trunc('milliseconds', l.received_at) <= :accepted "
-        "ORDER BY l.received_at DESC, l.id DESC LIMIT :most"
+        f"WHERE {sharing} AND l.label <> :unsure AND date_trunc('milliseconds', l.received_at) <= :accepted "
+        "ORDER BY l.received_at DESC, l.id DESC LIMIT :newest"
     )
-    values = {
-        "ident": getattr(row, column),
-        "unsure": Label.UNSURE.value,
-        "accepted": row.accepted_at,
-        "most": MOST_LABELS,
-    }
+    values |= {"unsure": Label.UNSURE.value, "accepted": row.accepted_at, "newest": MOST_LABELS}
     statements = [CountedLabel(*found) for found in (await work.run(query, values)).all()]
-    since = row.occurred_at - window if window else None
-    counted = [
-        label
-        for label in _each_once(reversed(statements))
-        if label.reported_at <= row.occurred_at and (since is None or label.reported_at > since)
-    ]
+    after, until = _bounds(row.occurred_at, window, by_day)
+    counted = [label for label in _each_once(reversed(statements)) if after < to_ms(label.reported_at) <= until]
     counted.reverse()
     return sorted(counted, key=lambda label: label.reported_at, reverse=True)
+
+
+def _bounds(moment: datetime, window: timedelta | None, by_day: bool) -> tuple[int, int]:
+    """Milliseconds (after, until]."""
+    until = to_ms(moment)
+    if by_day:
+        until += _DAY_MS - until % _DAY_MS - 1
+    return (until - window // timedelta(milliseconds=1) if window else -1), until
 
 
 def _each_once(statements: Iterable[CountedLabel]) -> list[CountedLabel]:

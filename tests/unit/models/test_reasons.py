@@ -52,7 +52,6 @@ def test_a_reason_names_value_and_usual() -> None:
                 "entity": "device",
                 "what": "payments",
                 "window_s": 3600,
-                "most": None,
                 "count": 7,
             },
         }
