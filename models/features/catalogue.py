@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Final, Literal, cast
 
 from core.base.terms import EntityKind, Language
-from models.features.phrases import Phrase, en
+from models.features.phrases import Phrase, en, pt
 
 CATALOGUE_VERSION: Final = 2
 """Raised whenever a name, an order or a meaning below changes: models and stored vectors of another version are not mixed."""
@@ -67,7 +67,7 @@ PAIRS: Final = (
 """(owner, other): each owner remembers the others it was seen with."""
 
 UNKNOWN: Final = float("nan")
-LANGUAGES: Final[Mapping[Language, ModuleType]] = {Language.EN: en}
+LANGUAGES: Final[Mapping[Language, ModuleType]] = {Language.EN: en, Language.PT_BR: pt}
 
 
 @dataclass(frozen=True)

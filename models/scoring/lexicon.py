@@ -22,7 +22,7 @@ class Lexicon:
     hour: Noun
     minute: Noun
     second: Noun
-    times: str
+    times: Noun
     above: str
     below: str
     deviation: Noun
@@ -45,7 +45,7 @@ EN: Final = Lexicon(
     hour=("hour", "hours"),
     minute=("minute", "minutes"),
     second=("second", "seconds"),
-    times="{value} times",
+    times=("times", "times"),
     above="above",
     below="below",
     deviation=("standard deviation", "standard deviations"),
@@ -66,7 +66,7 @@ PT: Final = Lexicon(
     hour=("hora", "horas"),
     minute=("minuto", "minutos"),
     second=("segundo", "segundos"),
-    times="{value} vezes",
+    times=("vez", "vezes"),
     above="acima",
     below="abaixo",
     deviation=("desvio-padrão", "desvios-padrão"),

@@ -44,7 +44,7 @@ def _with_usual(part: Mapping[str, Any], currency: str, language: Language) -> s
     feature = _BY_NAME[part["name"]]
     value = math.nan if part["value"] is None else part["value"]
     text = clause(feature, value, currency, language)
-    if math.isnan(value) or feature.unit in NO_RANGE or (value == 0 and feature.when_zero is not None):
+    if math.isnan(value) or feature.unit in NO_RANGE or (value == 0 and feature.said[language].when_zero is not None):
         return text
     usual = usual_in_words(part, feature, currency, language)
     return f"{text}; {usual}" if usual else text

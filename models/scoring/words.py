@@ -6,7 +6,7 @@ from typing import Final
 
 from core.base.money import exponent_of, from_hundredths, to_major
 from core.base.terms import Language
-from models.features.catalogue import Feature
+from models.features.catalogue import LANGUAGES, Feature
 from models.scoring.lexicon import EN, LEXICONS, Lexicon, Noun
 
 _SECONDS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
@@ -66,7 +66,7 @@ def clock_time(hour: float) -> str:
 _WORDS: Final[dict[str, Callable[[float, Lexicon], str]]] = {
     "payments": lambda value, words: counted(value, words.payment, words),
     "s": duration,
-    "times": lambda value, words: words.times.format(value=number(value, words)),
+    "times": lambda value, words: counted(value, words.times, words),
     "deviations": deviations,
     "flag": lambda value, words: words.yes if value else words.no,
     "hour": lambda value, _: clock_time(value),
@@ -106,8 +106,9 @@ def range_in_words(feature: Feature, low: float, high: float, currency: str, lan
 
 def clause(feature: Feature, value: float, currency: str, language: Language = Language.EN) -> str:
     """A clause about this payment, without capital and full stop."""
+    phrase = feature.said[language]
     if math.isnan(value):
-        return feature.when_unknown
-    if value == 0 and feature.when_zero is not None:
-        return feature.when_zero
-    return feature.sentence.format(value=in_words(feature, value, currency, language))
+        return phrase.when_unknown or str(LANGUAGES[language].NOT_KNOWN)
+    if value == 0 and phrase.when_zero is not None:
+        return phrase.when_zero
+    return phrase.sentence.format(value=in_words(feature, value, currency, language))

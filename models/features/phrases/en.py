@@ -145,7 +145,7 @@ def distinct(owner: str, other: str, window: str) -> Phrase:
     others, where, span = PLURAL[other], WHERE[owner], SPAN[window]
     return Phrase(
         f"Different {others} {where}, {span}",
-        f"{{value}} different {others} {where} in the last {span}",
+        f"different {others} {where} in the last {span}: {{value}}",
         None,
         f"the payment does not name both {NOUN[owner]} and {NOUN[other]}",
     )
