@@ -13,8 +13,9 @@ class GateLimits:
     """least_frauds: in the test slice. least_lift: average precision / fraud rate. calibration: least and most frauds expected for each
     fraud that came; within calibration_good a model is never refused for being calibrated worse than the champion.
 
-    A feature that is not the payment's own knows the answer when it ranks fraud as well as leak_auc alone, or names leak_recall of the
-    frauds with next to no false alarm, or makes leak_share of the score and ranks as well as leak_share_auc.
+    A feature that tells more than the payment itself (by more than leak_margin) knows the answer when it ranks fraud as well as
+    leak_auc alone, or names leak_recall of the frauds with next to no false alarm, or makes leak_share of the score and ranks as well as
+    leak_share_auc.
 
     one_row_ms, row_us, explain_ms: generous, because a training machine is busy.
     """
@@ -24,6 +25,7 @@ class GateLimits:
     calibration: tuple[float, float] = (0.67, 1.5)
     calibration_good: tuple[float, float] = (0.8, 1.25)
     leak_auc: float = 0.985
+    leak_margin: float = 0.02
     leak_recall: float = 0.5
     leak_share: float = 0.75
     leak_share_auc: float = 0.95
@@ -65,7 +67,7 @@ def _no_leak(leakage: Report, limits: GateLimits) -> Answer:
     knowing = {
         one["name"]: one
         for one in (*leakage.get("alone_in_training", ()), *leakage["alone"])
-        if not one["own"] and _knows(one, limits)
+        if not one["own"] and _knows(one, leakage["payment_itself"], limits)
     }
     suspects = [_told(one) for one in knowing.values()]
     if leakage["labels_too_early"]:
@@ -77,11 +79,13 @@ def _no_leak(leakage: Report, limits: GateLimits) -> Answer:
     return "no_leaking_feature", True, f"{detail}; the best one by itself: {_told(best)}" if best else detail
 
 
-def _knows(one: Report, limits: GateLimits) -> bool:
+def _knows(one: Report, payment: Report, limits: GateLimits) -> bool:
+    ranks = one["roc_auc"] > payment["roc_auc"] + limits.leak_margin
+    names = one["recall_when_pure"] > payment["recall_when_pure"] + limits.leak_margin
     return bool(
-        one["roc_auc"] >= limits.leak_auc
-        or one["recall_when_pure"] >= limits.leak_recall
-        or (one["share"] >= limits.leak_share and one["roc_auc"] >= limits.leak_share_auc)
+        (ranks and one["roc_auc"] >= limits.leak_auc)
+        or (names and one["recall_when_pure"] >= limits.leak_recall)
+        or (ranks and one["share"] >= limits.leak_share and one["roc_auc"] >= limits.leak_share_auc)
     )
 
 

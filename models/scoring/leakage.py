@@ -2,7 +2,7 @@
 
 Honest features are clues: many payments share a clue, and most of those are genuine. A feature that knows the answer ranks nearly all
 payments right by itself, or names many frauds with hardly a false alarm. What the payment says of itself (its amount, its hour) cannot
-know the answer, however telling it is.
+know the answer, however telling it is; nor can a feature that tells no more than that, such as a sum with the amount in it.
 """
 
 from typing import Any, Final
@@ -20,37 +20,43 @@ PURE: Final = 0.95
 _LEGITIMATE_ROWS: Final = 30_000
 _FRAUD_ROWS: Final = 5_000
 _SHOWN: Final = 8
-_PAYMENTS_OWN: Final = frozenset(feature.name for feature in FEATURES if feature.entity is None)
+_PAYMENTS_OWN: Final = np.array([feature.entity is None and feature.window_s is None for feature in FEATURES])
 
 
 def leakage(ensemble: Ensemble, rows: Dataset, strength: FloatArray, seed: int) -> dict[str, Any]:
     """What the gate judges. strength: (features,) mean absolute contribution of each feature.
 
     alone: the features used that tell most by themselves, low or high values alike: {name, roc_auc, share: of the model's contributions,
-    recall_when_pure: share of frauds named at a precision of PURE, own: said by the payment itself}. labels_too_early: payments whose
-    label was reported before they happened, which no honest feed holds.
+    recall_when_pure: share of frauds named at a precision of PURE, own: said by the payment itself}. payment_itself: the most that any
+    feature of the payment itself reaches. labels_too_early: payments whose label was reported before they happened, which no honest
+    feed holds.
     """
     used = np.unique(ensemble.feature[ensemble.left != LEAF])
     sample, weight = _sample(rows.is_fraud, seed)
-    is_fraud, matrix = rows.is_fraud[sample], rows.matrix[np.ix_(sample, used)]
-    auc, pure = _alone(matrix, is_fraud), _recall_when_pure(matrix, is_fraud, weight)
+    is_fraud, matrix = rows.is_fraud[sample], rows.matrix[sample]
+    auc, pure = _alone(matrix[:, used], is_fraud), _recall_when_pure(matrix[:, used], is_fraud, weight)
+    own = matrix[:, _PAYMENTS_OWN]
     share = strength[used] / max(float(strength.sum()), np.finfo(np.float64).tiny)
     telling = np.argsort(-np.maximum.reduce([auc, share, pure]), kind="stable")[:_SHOWN]
     labelled = rows.label != UNLABELLED
     return {
         "features_checked": len(used),
-        "alone": [_entry(NAMES[used[place]], auc[place], share[place], pure[place]) for place in telling],
+        "alone": [_entry(int(used[place]), auc[place], share[place], pure[place]) for place in telling],
+        "payment_itself": {
+            "roc_auc": float(_alone(own, is_fraud).max()),
+            "recall_when_pure": float(_recall_when_pure(own, is_fraud, weight).max()),
+        },
         "labels_too_early": int((rows.reported_at_ms[labelled] < rows.occurred_at_ms[labelled]).sum()),
     }
 
 
-def _entry(name: str, auc: float, share: float, pure: float) -> dict[str, Any]:
+def _entry(column: int, auc: float, share: float, pure: float) -> dict[str, Any]:
     return {
-        "name": name,
+        "name": NAMES[column],
         "roc_auc": float(auc),
         "share": float(share),
         "recall_when_pure": float(pure),
-        "own": name in _PAYMENTS_OWN,
+        "own": bool(_PAYMENTS_OWN[column]),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,17 +19,18 @@ from tests.unit.models.conftest import OPTIONS
 CHAMPION = {"average_precision": 0.5, "calibration_ratio": 1.0}
 CLUE = {"name": "f", "roc_auc": 0.9, "share": 0.3, "recall_when_pure": 0.1, "own": False}
 OWN = {"name": "amount", "roc_auc": 0.99, "share": 0.9, "recall_when_pure": 0.7, "own": True}
-REPORT = {
+PAYMENT = {"roc_auc": 0.8, "recall_when_pure": 0.0}
+REPORT: dict[str, Any] = {
     "payments": 10_000, "frauds": 100, "average_precision": 0.6, "calibration_ratio": 1.1,
-    "leakage": {"features_checked": 3, "alone": [CLUE, OWN], "labels_too_early": 0},
+    "leakage": {"features_checked": 3, "alone": [CLUE, OWN], "payment_itself": PAYMENT, "labels_too_early": 0},
     "latency": {"one_row_ms": 0.1, "row_us_at_256": 10.0, "explain_ms": 0.5},
     "champion": CHAMPION, "gain": {"average_precision": [-0.01, 0.2], "calibration": [-0.1, 0.1]},
     "segments": [{"by": "channel", "name": "web", "gain": [-0.1, 0.1]}, {"by": "channel", "name": "pos", "gain": None}],
 }  # fmt: skip
 
 
-def _leaking(**changes: float) -> dict[str, object]:
-    return {"leakage": {"features_checked": 1, "alone": [{**CLUE, **changes}], "labels_too_early": 0}}
+def _leaking(**changes: float) -> dict[str, Any]:
+    return {"leakage": {**REPORT["leakage"], "alone": [{**CLUE, **changes}]}}
 
 
 def failed(changes: dict[str, object]) -> dict[str, str]:
@@ -55,13 +57,20 @@ def test_a_sound_model_passes_every_gate() -> None:
         (_leaking(roc_auc=0.99), "no_leaking_feature", "f alone has ROC AUC 0.990"),
         (_leaking(recall_when_pure=0.6), "no_leaking_feature", "names 60% of the frauds"),
         (_leaking(roc_auc=0.96, share=0.8), "no_leaking_feature", "makes 80% of the score"),
-        ({"leakage": {"features_checked": 1, "alone": [], "labels_too_early": 4}}, "no_leaking_feature", "4 labels"),
+        ({"leakage": {**REPORT["leakage"], "labels_too_early": 4}}, "no_leaking_feature", "4 labels"),
     ],
 )  # fmt: skip
 def test_a_gate_that_fails_says_why(changes: dict[str, object], name: str, said: str) -> None:
     found = failed(changes)
     assert list(found) == [name]
     assert said in found[name]
+
+
+def test_a_feature_that_tells_no_more_than_the_payment_itself_is_no_leak() -> None:
+    """Where large amounts are always frauds, a sum over the last hour is nearly as telling as the amount."""
+    leakage = {**_leaking(roc_auc=0.99, recall_when_pure=0.7, share=0.9)["leakage"]}
+    assert list(failed({"leakage": leakage})) == ["no_leaking_feature"]
+    assert failed({"leakage": {**leakage, "payment_itself": {"roc_auc": 0.99, "recall_when_pure": 0.7}}}) == {}
 
 
 def test_worse_calibration_than_the_champions_is_refused_unless_it_is_good() -> None:
