@@ -1,96 +1,73 @@
-# Model artifacts: a folder (RONDA_ARTIFACTS_URL) that the workers share. Files are named by their SHA-256 and verified when read.
+# Model artifacts: a bucket (RONDA_ARTIFACTS_URL). Objects are named by their SHA-256 and signed; both are verified when read.
 
-resource "aws_efs_file_system" "artifacts" {
-  creation_token   = "${local.name}-artifacts"
-  encrypted        = true
-  kms_key_id       = aws_kms_key.main.arn
-  performance_mode = "generalPurpose"
-  throughput_mode  = "elastic"
-  tags             = { Name = "${local.name}-artifacts" }
+resource "aws_s3_bucket" "artifacts" {
+  # checkov:skip=CKV_AWS_18: who registered, loaded or refused a model is on Ronda's own audit trail
+  # checkov:skip=CKV_AWS_144: a model can be trained again from the database
+  # checkov:skip=CKV2_AWS_62: scorers hear of a new model from Ronda, not from the bucket
+  bucket_prefix = "${local.name}-artifacts-"
+  force_destroy = !var.deletion_protection
 }
 
-resource "aws_efs_backup_policy" "artifacts" {
-  file_system_id = aws_efs_file_system.artifacts.id
+resource "aws_s3_bucket_public_access_block" "artifacts" {
+  bucket                  = aws_s3_bucket.artifacts.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
 
-  backup_policy {
-    status = "ENABLED"
+resource "aws_s3_bucket_versioning" "artifacts" {
+  bucket = aws_s3_bucket.artifacts.id
+
+  versioning_configuration {
+    status = "Enabled"
   }
 }
 
-resource "aws_efs_mount_target" "artifacts" {
-  for_each = aws_subnet.data
+resource "aws_s3_bucket_server_side_encryption_configuration" "artifacts" {
+  bucket = aws_s3_bucket.artifacts.id
 
-  file_system_id  = aws_efs_file_system.artifacts.id
-  subnet_id       = each.value.id
-  security_groups = [aws_security_group.artifacts.id]
-}
+  rule {
+    bucket_key_enabled = true
 
-resource "aws_efs_access_point" "artifacts" {
-  file_system_id = aws_efs_file_system.artifacts.id
-  tags           = { Name = "${local.name}-artifacts" }
-
-  posix_user {
-    uid = local.user_id
-    gid = local.user_id
-  }
-
-  root_directory {
-    path = "/artifacts"
-
-    creation_info {
-      owner_uid   = local.user_id
-      owner_gid   = local.user_id
-      permissions = "0750"
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = aws_kms_key.main.arn
     }
   }
 }
 
-# Only over TLS, only through the access point, only as the tasks' roles.
-resource "aws_efs_file_system_policy" "artifacts" {
-  file_system_id = aws_efs_file_system.artifacts.id
-  policy         = data.aws_iam_policy_document.artifacts.json
+# The current version of every artifact stays: a rollback may want it.
+resource "aws_s3_bucket_lifecycle_configuration" "artifacts" {
+  bucket = aws_s3_bucket.artifacts.id
+
+  rule {
+    id     = "overwritten"
+    status = "Enabled"
+
+    filter {}
+
+    noncurrent_version_expiration {
+      noncurrent_days = 90
+    }
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "artifacts" {
+  bucket = aws_s3_bucket.artifacts.id
+  policy = data.aws_iam_policy_document.artifacts.json
 }
 
 data "aws_iam_policy_document" "artifacts" {
   statement {
-    sid       = "Read"
-    actions   = ["elasticfilesystem:ClientMount"]
-    resources = [aws_efs_file_system.artifacts.arn]
-
-    principals {
-      type        = "AWS"
-      identifiers = [for role in aws_iam_role.task : role.arn]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "elasticfilesystem:AccessPointArn"
-      values   = [aws_efs_access_point.artifacts.arn]
-    }
-  }
-
-  statement {
-    sid       = "Write"
-    actions   = ["elasticfilesystem:ClientWrite"]
-    resources = [aws_efs_file_system.artifacts.arn]
-
-    principals {
-      type        = "AWS"
-      identifiers = [for name in local.artifact_writers : aws_iam_role.task[name].arn]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "elasticfilesystem:AccessPointArn"
-      values   = [aws_efs_access_point.artifacts.arn]
-    }
-  }
-
-  statement {
     sid       = "TlsOnly"
     effect    = "Deny"
-    actions   = ["*"]
-    resources = [aws_efs_file_system.artifacts.arn]
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.artifacts.arn, "${aws_s3_bucket.artifacts.arn}/*"]
 
     principals {
       type        = "*"

@@ -64,7 +64,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "ReadSecrets"
     actions   = ["secretsmanager:GetSecretValue"]
-    resources = [for name in local.process_secrets[each.key] : aws_secretsmanager_secret.url[name].arn]
+    resources = [for name in local.process_secrets[each.key] : local.secret_arns[name]]
   }
 
   statement {
@@ -99,13 +99,27 @@ data "aws_iam_policy_document" "task" {
   for_each = aws_iam_role.task
 
   statement {
-    actions   = concat(["elasticfilesystem:ClientMount"], contains(local.artifact_writers, each.key) ? ["elasticfilesystem:ClientWrite"] : [])
-    resources = [aws_efs_file_system.artifacts.arn]
+    sid       = "Artifacts"
+    actions   = concat(["s3:GetObject"], contains(local.artifact_writers, each.key) ? ["s3:PutObject"] : [])
+    resources = ["${aws_s3_bucket.artifacts.arn}/*"]
+  }
+
+  # Without it S3 answers "forbidden" instead of "not there".
+  statement {
+    sid       = "ArtifactIsThere"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.artifacts.arn]
+  }
+
+  statement {
+    sid       = "ArtifactEncryption"
+    actions   = concat(["kms:Decrypt"], contains(local.artifact_writers, each.key) ? ["kms:GenerateDataKey"] : [])
+    resources = [aws_kms_key.main.arn]
 
     condition {
       test     = "StringEquals"
-      variable = "elasticfilesystem:AccessPointArn"
-      values   = [aws_efs_access_point.artifacts.arn]
+      variable = "kms:ViaService"
+      values   = ["s3.${var.region}.amazonaws.com"]
     }
   }
 }

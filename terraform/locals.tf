@@ -13,12 +13,9 @@ locals {
     database  = 5432
     cache     = 6379
     broker    = 5671
-    artifacts = 2049
     endpoints = 443
   }
 
   # The user and group that the image runs as (Dockerfile).
   user_id = 10001
-
-  artifacts_folder = "/var/lib/ronda/artifacts"
 }

@@ -128,13 +128,31 @@ resource "aws_vpc_endpoint" "s3" {
   service_name      = "com.amazonaws.${var.region}.s3"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = [for table in aws_route_table.application : table.id]
-  policy            = data.aws_iam_policy_document.image_layers.json
+  policy            = data.aws_iam_policy_document.s3.json
   tags              = { Name = "${local.name}-s3" }
 }
 
-# ECR keeps image layers in a bucket of AWS's own; nothing else is read from S3.
-data "aws_iam_policy_document" "image_layers" {
+# ECR keeps image layers in a bucket of AWS's own. Beside it there is the bucket of model artifacts, and nothing else.
+data "aws_iam_policy_document" "s3" {
   statement {
+    sid       = "Artifacts"
+    actions   = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]
+    resources = [aws_s3_bucket.artifacts.arn, "${aws_s3_bucket.artifacts.arn}/*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:PrincipalAccount"
+      values   = [local.account]
+    }
+  }
+
+  statement {
+    sid       = "ImageLayers"
     actions   = ["s3:GetObject"]
     resources = ["arn:${local.partition}:s3:::prod-${var.region}-starport-layer-bucket/*"]
 

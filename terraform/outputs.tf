@@ -33,7 +33,7 @@ output "one_off_tasks" {
 
 output "secret_arns" {
   description = "The secrets that the tasks read, by setting."
-  value       = { for name, secret in aws_secretsmanager_secret.url : name => secret.arn }
+  value       = local.secret_arns
 }
 
 output "alarm_topic_arn" {

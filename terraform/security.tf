@@ -42,13 +42,6 @@ resource "aws_security_group" "broker" {
   tags        = { Name = "${local.name}-broker" }
 }
 
-resource "aws_security_group" "artifacts" {
-  name        = "${local.name}-artifacts"
-  description = "Model artifacts on EFS"
-  vpc_id      = aws_vpc.main.id
-  tags        = { Name = "${local.name}-artifacts" }
-}
-
 resource "aws_security_group" "endpoints" {
   name        = "${local.name}-endpoints"
   description = "Interface endpoints of AWS services"
@@ -65,15 +58,12 @@ locals {
     database  = aws_security_group.database.id
     cache     = aws_security_group.cache.id
     broker    = aws_security_group.broker.id
-    artifacts = aws_security_group.artifacts.id
     endpoints = aws_security_group.endpoints.id
   }
   # "web-database" = { task, server }: who may call whom. There is nothing else that a task may call.
   calls = {
-    for pair in concat(
-      setproduct(["web"], ["database", "cache", "broker", "endpoints"]),
-      setproduct(["worker"], ["database", "cache", "broker", "endpoints", "artifacts"]),
-    ) : "${pair[0]}-${pair[1]}" => { task = pair[0], server = pair[1] }
+    for pair in setproduct(["web", "worker"], ["database", "cache", "broker", "endpoints"]) :
+    "${pair[0]}-${pair[1]}" => { task = pair[0], server = pair[1] }
   }
 }
 
@@ -99,12 +89,12 @@ resource "aws_vpc_security_group_ingress_rule" "server_from_task" {
   to_port                      = local.port[each.value.server]
 }
 
-resource "aws_vpc_security_group_egress_rule" "task_to_image_layers" {
+resource "aws_vpc_security_group_egress_rule" "task_to_s3" {
   for_each = local.tasks
 
   security_group_id = each.value
   prefix_list_id    = aws_vpc_endpoint.s3.prefix_list_id
-  description       = "image layers, through the S3 endpoint"
+  description       = "image layers and model artifacts, through the S3 endpoint"
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443

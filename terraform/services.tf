@@ -44,7 +44,7 @@ locals {
   process_secrets = {
     web     = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
     scorer  = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
-    jobs    = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
+    jobs    = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL", "RONDA_SIGNING_KEY"]
     migrate = ["RONDA_DATABASE_URL"]
     admin   = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
   }
@@ -57,12 +57,14 @@ locals {
   process_environment = {
     for name, value in merge(
       {
-        RONDA_ARTIFACTS_URL = local.artifacts_folder
+        AWS_REGION          = var.region
+        RONDA_ARTIFACTS_URL = "s3://${aws_s3_bucket.artifacts.id}"
         RONDA_FOUR_EYES     = tostring(var.four_eyes)
         RONDA_LOG_JSON      = "true"
         RONDA_LOG_LEVEL     = var.log_level
         RONDA_PUBLIC_URL    = var.public_url
         RONDA_SHARDS        = tostring(var.shards)
+        RONDA_TRUSTED_KEYS  = join(",", var.trusted_keys)
       },
       var.database_ca_in_image ? { PGSSLROOTCERT = "/etc/ronda/database-ca.pem" } : {},
     ) : name => value
@@ -101,7 +103,7 @@ resource "aws_ecs_task_definition" "process" {
       }
 
       environment = [for name, value in local.process_environment : { name = name, value = value }]
-      secrets     = [for name in local.process_secrets[each.key] : { name = name, valueFrom = aws_secretsmanager_secret.url[name].arn }]
+      secrets     = [for name in local.process_secrets[each.key] : { name = name, valueFrom = local.secret_arns[name] }]
 
       portMappings = each.key == "web" ? [{ name = "http", containerPort = local.port.web, hostPort = local.port.web, protocol = "tcp" }] : []
 
@@ -115,10 +117,7 @@ resource "aws_ecs_task_definition" "process" {
         startPeriod = 60
       } : null
 
-      mountPoints = concat(
-        [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }],
-        [for reader in setintersection(local.artifact_readers, [each.key]) : { sourceVolume = "artifacts", containerPath = local.artifacts_folder, readOnly = !contains(local.artifact_writers, reader) }],
-      )
+      mountPoints = [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
 
       logConfiguration = {
         logDriver = "awslogs"
@@ -133,24 +132,6 @@ resource "aws_ecs_task_definition" "process" {
 
   volume {
     name = "tmp"
-  }
-
-  dynamic "volume" {
-    for_each = contains(local.artifact_readers, each.key) ? ["artifacts"] : []
-
-    content {
-      name = volume.value
-
-      efs_volume_configuration {
-        file_system_id     = aws_efs_file_system.artifacts.id
-        transit_encryption = "ENABLED"
-
-        authorization_config {
-          access_point_id = aws_efs_access_point.artifacts.id
-          iam             = "ENABLED"
-        }
-      }
-    }
   }
 }
 
@@ -225,8 +206,8 @@ resource "aws_ecs_service" "scorer" {
   }
 
   depends_on = [
-    aws_efs_mount_target.artifacts,
     aws_iam_role_policy.execution,
+    aws_iam_role_policy.task,
     aws_route_table_association.application,
     aws_secretsmanager_secret_version.url,
     aws_vpc_endpoint.s3,
@@ -261,8 +242,8 @@ resource "aws_ecs_service" "jobs" {
   }
 
   depends_on = [
-    aws_efs_mount_target.artifacts,
     aws_iam_role_policy.execution,
+    aws_iam_role_policy.task,
     aws_route_table_association.application,
     aws_secretsmanager_secret_version.url,
     aws_vpc_endpoint.s3,

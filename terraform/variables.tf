@@ -56,6 +56,16 @@ variable "certificate_arn" {
   }
 }
 
+variable "trusted_keys" {
+  description = "Public halves of the keys that models may be signed with, as `ronda signing-key` prints them. A new one first joins the old one."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.trusted_keys) > 0 && alltrue([for key in var.trusted_keys : can(regex("^[A-Za-z0-9+/]{43}=$", key))])
+    error_message = "At least one key; each is the base64 of 32 bytes."
+  }
+}
+
 variable "ingress_cidrs" {
   description = "Who may reach the load balancer: the networks of the transaction sources and of the analysts."
   type        = list(string)

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from backend.cli import app
 from core.base.settings import Settings
 from core.infra.resources import make_artifacts, make_bus
+from core.infra.signing import KeyPair, Keys, keys_of
 from tests.house.tree import HOME, name_of
 from workers import roster
 
@@ -55,7 +56,9 @@ def interpolated(value: str, environment: dict[str, str]) -> str:
     return re.sub(r"\$\{(\w+)(:[?-])([^}]*)\}", replaced, value)
 
 
-SECRETS = {"POSTGRES_PASSWORD": "a1", "VALKEY_PASSWORD": "b2", "RABBITMQ_PASSWORD": "c3"}
+PASSWORDS = {"POSTGRES_PASSWORD": "a1", "VALKEY_PASSWORD": "b2", "RABBITMQ_PASSWORD": "c3"}
+PAIR = KeyPair.new()
+SECRETS = {**PASSWORDS, "RONDA_SIGNING_KEY": PAIR.private, "RONDA_TRUSTED_KEYS": PAIR.public}
 
 
 def test_services_of_ours_run_commands_that_there_are() -> None:
@@ -74,9 +77,18 @@ def test_a_services_environment_opens_its_servers(name: str) -> None:
     settings = Settings(**{key.removeprefix("RONDA_").lower(): value for key, value in environment.items()})  # type: ignore[arg-type]
     urls = [make_url(url.get_secret_value()) for url in (settings.database_url, settings.redis_url, settings.bus_url)]
     assert {url.host for url in urls} == SERVERS.keys()
-    assert {url.password for url in urls} == set(SECRETS.values())
+    assert {url.password for url in urls} == set(PASSWORDS.values())
     assert make_bus(settings).name == "rabbit"
     assert make_artifacts(settings)
+    assert list(keys_of(settings).trusted) == list(Keys(None, [PAIR.public]).trusted)
+
+
+def test_only_who_trains_may_sign() -> None:
+    signing = {name for name, service in OURS.items() if "RONDA_SIGNING_KEY" in service["environment"]}
+    trains = {name for name, service in OURS.items() if "retrain" in service["command"]}
+    assert signing == trains == {"jobs"}
+    [table] = re.findall(r"^  process_secrets = \{\n(.*?)^  \}", terraform_text(), re.MULTILINE | re.DOTALL)
+    assert {line.split()[0] for line in table.splitlines() if "RONDA_SIGNING_KEY" in line} == {"jobs"}
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -40,6 +40,7 @@ WORDS = [
     "champion",
     "challenger",
     "shadow",
+    "control sample",
     "promotion",
     "drift",
     "watch",
