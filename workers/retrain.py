@@ -99,6 +99,7 @@ async def _carry_out(
     progress, folder = _Progress(resources, run, report, stopping), RunFolder(resources.settings.data_dir, run.id)
     telling = asyncio.create_task(progress.tell_for_ever())
     try:
+        await asyncio.to_thread(lambda: resources.artifacts.signer)  # who may not sign learns it before the work, not after
         model = await _register(resources, run, await _train(resources, run, progress, folder))
     except TrainingCancelled:
         await _stopped(resources, run, folder, lost=progress.lost)
@@ -111,6 +112,8 @@ async def _carry_out(
         await _end(resources, run, RunStatus.FAILED, error.detail)
         model = None
     finally:
+        # Whatever ended it: a training thread that is still at work stops at its next step.
+        progress.lost = True
         await end(telling)
     await asyncio.to_thread(folder.drop)
     return model
