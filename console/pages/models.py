@@ -26,6 +26,8 @@ LISTED: Final = 30
 RUNS: Final = 12
 COMPARED: Final = 4
 """Columns of the figures: the champion and the newest others."""
+AGREEMENT: Final = 10_000
+"""Newest payments of a shadow that are counted here, where a running training refreshes the page; its report counts more."""
 CHALLENGERS: Final = (ModelStage.SHADOW, ModelStage.CANDIDATE)
 """Those that shadow first."""
 
@@ -41,7 +43,7 @@ async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -
         names = await people.names_of(work, user_ids(views.actors_in(known, runs)))
         looked = await policy.latest_watch(work, ModelId(champion.id)) if champion else None
         agreed = {
-            model.id: views.agreed(await policy.shadow_agreement(work, ModelId(model.id)))
+            model.id: views.agreed(await policy.shadow_agreement(work, ModelId(model.id), AGREEMENT))
             for model in await policy.shadows(work)
         }
     cards = {model.id: views.model_card(model, in_force, names, now, reader) for model in known}
