@@ -99,7 +99,8 @@ async def _carry_out(
     progress, folder = _Progress(resources, run, report, stopping), RunFolder(resources.settings.data_dir, run.id)
     telling = asyncio.create_task(progress.tell_for_ever())
     try:
-        await asyncio.to_thread(lambda: resources.artifacts.signer)  # who may not sign learns it before the work, not after
+        # Who may not sign learns it before the work, not after.
+        await asyncio.to_thread(lambda: resources.artifacts.signer)
         model = await _register(resources, run, await _train(resources, run, progress, folder))
     except TrainingCancelled:
         await _stopped(resources, run, folder, lost=progress.lost)
