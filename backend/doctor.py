@@ -168,8 +168,16 @@ async def _model(resources: Resources) -> list[Finding]:
     try:
         size = len(await asyncio.to_thread(resources.artifacts.get, champion.artifact_sha))
     except ModelRefused as error:
-        return [Finding("model", State.BAD, error.detail, "restore the artifact, or promote another model")]
-    return [Finding("model", State.OK, f"champion {champion.id}, {size:,} bytes as they were registered")]
+        return [Finding("model", State.BAD, error.detail, "restore the artifact, or go back: ronda rollback")]
+    except ImportError:
+        return [
+            Finding("model", State.NOTE, f"champion {champion.id}; not verified: there are no worker libraries here")
+        ]
+    return [
+        Finding(
+            "model", State.OK, f"champion {champion.id}, {size:,} bytes as registered, signed by {champion.signed_by}"
+        )
+    ]
 
 
 async def _features(resources: Resources) -> list[Finding]:
