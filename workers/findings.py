@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,8 +12,8 @@ from core.base.clock import from_ms, rfc3339, to_ms
 from core.base.terms import Label, LabelSource
 from core.stores.watching import AlertTruth, FraudReport, LabelledPayment, ScoredPayment
 from core.tables.policy import RegisteredModel
-from models.features.catalogue import FEATURES, NAMES
-from models.features.vector import FloatMatrix, IntArray
+from models.features.catalogue import ATTRIBUTES, FEATURES, NAMES
+from models.features.vector import FloatArray, FloatMatrix, IntArray
 from models.monitoring.arrival import Arrival, arrival
 from models.monitoring.decay import DAY_MS, JudgedPayments, Then, performance
 from models.monitoring.drift import Drift, compare, moved_since, strongest_first
@@ -25,6 +25,7 @@ RECENT_DAYS: Final = 7
 LEAST_PAYMENTS: Final = 1_000
 KNOWN_SHARE: Final = 0.9
 """Payments are old enough to be judged when so many of their frauds are known."""
+_LEVELS: Final = {one.name for one in FEATURES if one.group in {f"{attribute}_fraud" for attribute in ATTRIBUTES}}
 _USUAL_DELAY_DAYS: Final = 7.0
 _START_UP_MS: Final = DAY_MS // 10
 """A first day that lacks so little is a whole day."""
@@ -66,9 +67,10 @@ def compared(scorer: Scorer | None, recent: Recent) -> Compared:
     """Features and scores of the last whole days against the payments the model was judged on. About 4 s for 20,000 payments.
 
     Every payment is scored anew, so that a model that was promoted today is compared over the whole window. Features of the calendar are
-    compared by the whole week only: a Tuesday is no drift.
+    compared by the whole week only: a Tuesday is no drift. Levels of fraud of a country or a currency are told and never called moved: they
+    are one number a day for everybody, so a thousand payments say no more of them than one.
     """
-    if scorer is None or scorer.reference is None:
+    if scorer is None or scorer.past is None:
         why = "the champion's file holds no payments to compare with; train and promote a new model"
         return Compared.nothing(0, why)
     days, recent = recent.whole_days()
@@ -77,21 +79,24 @@ def compared(scorer: Scorer | None, recent: Recent) -> Compared:
         return Compared.nothing(len(recent.matrix), why)
     used = [place for place, one in enumerate(FEATURES) if days == RECENT_DAYS or one.group != "time"]
     names = [*(NAMES[place] for place in used), SCORE]
-    reference = scorer.reference[:, [*used, len(NAMES)]]
+    reference, learned = scorer.past.judged[:, [*used, len(NAMES)]], scorer.past.learned[:, used]
     now = np.column_stack([recent.matrix[:, used], scorer.score(recent.matrix).probability])
-    found = dict(zip(names, compare(reference, now), strict=True))
+    found = {
+        name: replace(drift, moved=drift.moved and name not in _LEVELS)
+        for name, drift in zip(names, compare(reference, now, learned), strict=True)
+    }
     since: dict[str, str] = {}
     for column, name in enumerate(names):
         if found[name].moved:
-            day = _moved_since(reference[:, column], now[:, column], recent, days)
+            day = _moved_since(reference[:, column], now[:, column], recent, days, found[name].anyway)
             since |= {name: day} if day else {}
     window = (from_ms(recent.until_ms - days * DAY_MS), from_ms(recent.until_ms))
     return Compared(len(now), window, found.pop(SCORE), found, since)
 
 
-def _moved_since(reference: Any, now: Any, recent: Recent, days: int) -> str | None:
+def _moved_since(reference: FloatArray, now: FloatArray, recent: Recent, days: int, anyway: float) -> str | None:
     start = recent.until_ms - days * DAY_MS
-    found = moved_since(reference, now, (recent.occurred_at_ms - start) // DAY_MS)
+    found = moved_since(reference, now, (recent.occurred_at_ms - start) // DAY_MS, anyway)
     return None if found is None else rfc3339(from_ms(start + found * DAY_MS))[:10]
 
 
@@ -112,6 +117,7 @@ def _drift_json(drift: Drift, since: str | None) -> dict[str, Any]:
         "p": short(drift.p),
         "share_unknown_before": short(drift.unknown_before),
         "share_unknown_now": short(drift.unknown_now),
+        "psi_anyway": short(drift.anyway),
         "moved": drift.moved,
         "since": since,
     }

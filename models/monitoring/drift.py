@@ -1,7 +1,9 @@
 """How far recent payments have moved away from those a model was judged on: each feature by itself, and the score.
 
-Two measures, because each misleads alone. The population stability index says how much has moved, whatever the number of payments. The
-Kolmogorov-Smirnov test says whether chance could have moved it; with 100,000 payments it finds trifles. Only both together count.
+Three things have to come together, because each misleads alone. The population stability index says how much has moved, whatever the
+number of payments. The Kolmogorov-Smirnov test says whether chance could have moved it; with 100,000 payments it finds trifles. And some
+features move by their nature, as what is known of a customer grows. The model was judged on payments that had moved from those it
+learned from; what moves no further than that is no news.
 """
 
 from collections.abc import Sequence
@@ -77,27 +79,30 @@ def kolmogorov_smirnov(reference: FloatArray, recent: FloatArray) -> tuple[float
 
 @dataclass(frozen=True)
 class Drift:
-    """p: after the correction for testing many features. unknown_*: shares. moved: by more than chance and by enough to matter."""
+    """p: after the correction for testing many features. unknown_*: shares. anyway: PSI between what the model learned from and what it
+    was judged on. moved: by more than chance, by enough to matter, and further than anyway.
+    """
 
     psi: float
     ks: float
     p: float
     unknown_before: float
     unknown_now: float
+    anyway: float = 0.0
     moved: bool = False
 
 
-def compare(reference: FloatMatrix, recent: FloatMatrix) -> list[Drift]:
+def compare(reference: FloatMatrix, recent: FloatMatrix, learned: FloatMatrix | None = None) -> list[Drift]:
     """One for each column. reference: (n, columns), rows need not belong together. recent: (m, columns), m > 0.
+    learned: (k, the first of these columns); for the others, the score, there is no `anyway`.
 
     p-values are corrected for their number as Benjamini and Hochberg (1995) do.
     """
+    anyway = [] if learned is None else [psi(one, other) for one, other in zip(reference.T, learned.T, strict=False)]
+    anyway += [0.0] * (recent.shape[1] - len(anyway))
     found = [_compare(reference[:, column], recent[:, column]) for column in range(recent.shape[1])]
     corrected = false_discovery_control([one.p for one in found])
-    return [
-        replace(one, p=float(p), moved=bool(one.psi >= MOVED_PSI and p <= FALSE_DISCOVERIES))
-        for one, p in zip(found, corrected, strict=True)
-    ]
+    return [_judge(one, float(p), usual) for one, p, usual in zip(found, corrected, anyway, strict=True)]
 
 
 def _compare(reference: FloatArray, recent: FloatArray) -> Drift:
@@ -106,7 +111,14 @@ def _compare(reference: FloatArray, recent: FloatArray) -> Drift:
     return Drift(psi(reference, recent), distance, chance, before, now)
 
 
-def moved_since(reference: FloatArray, recent: FloatArray, day: IntArray, least: int = 50) -> int | None:
+def _judge(found: Drift, p: float, anyway: float) -> Drift:
+    moved = p <= FALSE_DISCOVERIES and found.psi >= max(MOVED_PSI, anyway)
+    return replace(found, p=p, anyway=anyway, moved=bool(moved))
+
+
+def moved_since(
+    reference: FloatArray, recent: FloatArray, day: IntArray, anyway: float = 0.0, least: int = 50
+) -> int | None:
     """The first of the last days in a row whose payments had all moved; None when those of the newest day have not.
 
     day: (m,) a number that grows by one a day. Days with fewer than `least` payments say nothing.
@@ -116,7 +128,7 @@ def moved_since(reference: FloatArray, recent: FloatArray, day: IntArray, least:
         values = recent[day == one]
         if len(values) < least:
             continue
-        if psi(reference, values, bins) < MOVED_PSI:
+        if psi(reference, values, bins) < max(MOVED_PSI, anyway):
             break
         since = int(one)
     return since

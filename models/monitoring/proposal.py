@@ -54,8 +54,8 @@ def _unknown_values(found: Findings) -> Iterator[dict[str, Any]]:
         drift = found.drift[worst]
         yield {
             "code": "unknown_values",
-            "text": f"{_listed(missing)}: no value in {drift.unknown_now:.0%} of the payments, "
-            f"{drift.unknown_before:.0%} when the model was judged{_since(found, worst)}",
+            "text": f"{_listed(missing)}: no value in {drift.unknown_now:.0%} of the payments{_since(found, worst)}, "
+            f"in {drift.unknown_before:.0%} when the model was judged",
             "features": missing,
         }
 

@@ -60,6 +60,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
     reference: (points, features + 1) the features and, last, the calibrated score of the payments the model was judged on, each column
     by itself condensed to evenly spaced order statistics, unknown values last: what monitoring compares recent payments with.
+    learned: (points, features) the same of the payments of the time it learned from: how far a feature moves anyway. Both or none.
     """
 
     format: str
@@ -77,6 +78,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     golden_anomaly: PackedArray | None = None
     usual_range: PackedArray | None = None
     reference: PackedArray | None = None
+    learned: PackedArray | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(Artifact)

@@ -20,8 +20,7 @@ from models.scoring.artifact import FORMAT, Artifact, Calibration, Thresholds, e
 from models.scoring.dataset import Dataset
 from models.scoring.growing import Grown
 from models.scoring.options import TrainingOptions
-from models.scoring.reference import reference_of
-from models.scoring.scorer import calibrated
+from models.scoring.scorer import Past
 from models.scoring.split import Split
 
 _GOLDEN_ROWS: Final = 64
@@ -39,8 +38,7 @@ class Parts:
     thresholds: Thresholds
 
 
-def pack_model(parts: Parts, slices: Split, lineage: dict[str, Any], judged: FloatMatrix) -> bytes:
-    """judged: (n, features) payments of the test slice's time, labelled or not, for monitoring to compare with."""
+def pack_model(parts: Parts, slices: Split, lineage: dict[str, Any], past: Past) -> bytes:
     grown, isolation = parts.grown, parts.isolation
     golden = golden_rows(slices.test.matrix, grown.margin(slices.test.matrix))
     low, usual, high = usual_values(slices.train)
@@ -56,7 +54,8 @@ def pack_model(parts: Parts, slices: Split, lineage: dict[str, Any], judged: Flo
             golden_margins=pack(grown.margin(golden)),
             usual=pack(usual),
             usual_range=pack(np.stack([low, high])),
-            reference=pack(reference_of(judged, calibrated(parts.calibration, grown.margin(judged)))),
+            reference=pack(past.judged),
+            learned=pack(past.learned),
             lineage=lineage,
             anomaly=pack_ensemble(isolation.ensemble()) if isolation else None,
             anomaly_quantiles=pack(isolation.quantiles) if isolation else None,

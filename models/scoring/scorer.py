@@ -33,7 +33,7 @@ class Scorer:
         self.thresholds: Thresholds = artifact.thresholds
         self.usual: FloatArray = unpack(artifact.usual)
         self.usual_range: FloatMatrix | None = unpack(artifact.usual_range) if artifact.usual_range else None
-        self.reference: FloatMatrix | None = unpack(artifact.reference) if artifact.reference else None
+        self.past = Past.of(artifact)
         self.lineage: dict[str, Any] = artifact.lineage
         self._trees = CompiledTrees.of(ensemble, len(NAMES))
         self._strangeness = Strangeness.of(artifact)
@@ -53,8 +53,6 @@ class Scorer:
         scorer = cls(artifact, ensemble)
         if scorer.usual_range is not None and scorer.usual_range.shape != (2, len(NAMES)):
             raise ModelRefused("the model file's usual ranges do not fit its features")
-        if scorer.reference is not None and scorer.reference.shape[1:] != (len(NAMES) + 1,):
-            raise ModelRefused("the payments the model was judged on do not fit its features")
         _same(scorer.score(golden).margin, expected, "golden payments")
         if scorer._strangeness and artifact.golden_anomaly:
             _same(scorer._strangeness.sums(golden), unpack(artifact.golden_anomaly), "golden anomalies")
@@ -68,6 +66,31 @@ class Scorer:
     def anomaly(self, matrix: FloatMatrix) -> FloatArray | None:
         """(n,) share of training payments that were less unusual, 0 to 1; None for a model without anomaly trees."""
         return self._strangeness.quantile(matrix) if self._strangeness else None
+
+
+@dataclass(frozen=True)
+class Past:
+    """Condensed payments: judged (points, features + 1) with the score last, learned (points, features)."""
+
+    judged: FloatMatrix
+    learned: FloatMatrix
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Self | None:
+        """Raises ModelRefused when only a part of it is there or it does not fit the features."""
+        if artifact.reference is None and artifact.learned is None:
+            return None
+        if artifact.reference is None or artifact.learned is None:
+            raise ModelRefused("of the payments the model learned from and was judged on, one kind is missing")
+        judged, learned = unpack(artifact.reference), unpack(artifact.learned)
+        if (
+            judged.shape[1:] != (len(NAMES) + 1,)
+            or learned.shape[1:] != (len(NAMES),)
+            or not len(judged)
+            or not len(learned)
+        ):
+            raise ModelRefused("the payments the model learned from and was judged on do not fit its features")
+        return cls(judged, learned)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from models.scoring.growing import Grown, grow, thin
 from models.scoring.labelling import Labelled, settle
 from models.scoring.options import AnomalyOptions, LabelScheme, SearchOptions, TrainingOptions, TreeOptions
 from models.scoring.packing import Parts, code_sha256, lineage_of, pack_model, plain
-from models.scoring.reference import judged_rows
+from models.scoring.reference import past_of
 from models.scoring.report import build_report
 from models.scoring.scorer import Scorer, calibrated
 from models.scoring.search import search, weigh
@@ -112,8 +112,8 @@ def _train(dataset: Dataset, known: _Known, options: TrainingOptions, steps: Ste
     )  # fmt: skip
     facts = known.provenance | _facts(labelled, chosen, grown, weeks.train_days)
     lineage = lineage_of(known.sha256, slices, options, facts)
-    judged = judged_rows(labelled.rows.occurred_at_ms, slices.test_from_ms, slices.test_until_ms)
-    artifact = pack_model(parts, slices, lineage, labelled.rows.matrix[judged])
+    past = past_of(labelled.rows, slices, lambda rows: calibrated(parts.calibration, grown.margin(rows)))
+    artifact = pack_model(parts, slices, lineage, past)
     scorer = Scorer.load(artifact)
     steps.at(0.9, "judging on the test slice")
     metrics = build_report(
