@@ -8,7 +8,7 @@ from litestar.enums import MediaType
 from litestar.params import FromPath
 from litestar.response import Response
 
-from console.access import ConsoleRequest, require, resources_of
+from console.access import ConsoleRequest, may, require, resources_of
 from console.shell import Page, render
 from console.views.audit import user_ids
 from console.views.models import actors_in, agreed
@@ -45,6 +45,7 @@ async def model_page(request: ConsoleRequest, model_id: FromPath[str]) -> Page:
     context: dict[str, Any] = {
         "report": report(model, in_force, names, now),
         "shadow": agreed(shadow),
+        "may_change": may(request.user, Role.LEAD),
         "watch": watch(looked, now, runs[0].requested_at if runs else None) if looked else None,
     }
     return render(request, "model.html", context)

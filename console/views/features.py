@@ -1,5 +1,6 @@
 """Feature values with their units."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -14,6 +15,13 @@ FEATURE_OF: Final[Mapping[str, Feature]] = {feature.name: feature for feature in
 def title_of(name: str) -> str:
     feature = FEATURE_OF.get(name)
     return feature.title if feature else name.replace("_", " ").capitalize()
+
+
+def with_titles(text: str) -> str:
+    """A sentence that names features, with their titles instead. Only names with an underscore: `amount` and `hour` are words as well."""
+    return re.sub(
+        r"\w+", lambda word: f"“{title_of(word[0])}”" if word[0] in FEATURE_OF and "_" in word[0] else word[0], text
+    )
 
 
 def feature_value(name: str, value: float | None, currency: str) -> str:

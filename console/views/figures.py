@@ -82,7 +82,9 @@ def gained(bounds: Sequence[float] | None, kind: str) -> str:
 
 
 def _with_sign(value: float, digits: int) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
+    """Nothing before what reads as zero."""
+    written = f"{value:+.{digits}f}"
+    return written.replace("-", "−") if float(written) else written[1:]
 
 
 def standing(gain: Sequence[float] | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from console.views.audit import actor_name
-from console.views.features import title_of
+from console.views.features import title_of, with_titles
 from console.views.plots import Plot, precision_recall, reliability
 from console.views.words import (
     RUN_STATUSES,
@@ -127,7 +127,7 @@ def model_card(
     """`reader`: the actor who looks, as `requested_by` writes one."""
     review, decline = _thresholds(model, policy)
     gates = [
-        Gate(gate["name"].replace("_", " ").capitalize(), bool(gate["passed"]), gate["detail"])
+        Gate(gate["name"].replace("_", " ").capitalize(), bool(gate["passed"]), _sentence(gate["detail"]))
         for gate in model.metrics.get("gates") or []
     ]
     return ModelCard(
@@ -145,11 +145,17 @@ def model_card(
         top_features=top_features(model.metrics),
         size=f"{compact(round(model.artifact_size / 1024, 1))} KiB",
         href=f"/models/{model.id}",
-        refusals=[f"{reason[:1].upper()}{reason[1:]}" for reason in model.refusals or _failed(gates)],
+        refusals=[_sentence(reason) for reason in model.refusals] or _failed(gates),
         shadow_since=maybe_moment(model.shadow_since, now),
         replaced=model.replaced or "",
         own=bool(reader) and model.requested_by == reader,
     )
+
+
+def _sentence(text: str) -> str:
+    """Of a gate, or of a person who refused the model."""
+    plain = with_titles(text)
+    return plain[:1].upper() + plain[1:]
 
 
 def _failed(gates: Sequence[Gate]) -> list[str]:

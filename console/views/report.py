@@ -250,6 +250,9 @@ def _leakage(found: Mapping[str, Any] | None) -> list[Fact]:
     return facts
 
 
+_ALONE: Final = 5
+
+
 def _alone(found: Mapping[str, Any] | None) -> list[Alone]:
     return [
         Alone(
@@ -259,5 +262,5 @@ def _alone(found: Mapping[str, Any] | None) -> list[Alone]:
             named=percent(one["recall_when_pure"]),
             own=bool(one["own"]),
         )
-        for one in (found or {}).get("alone") or []
+        for one in ((found or {}).get("alone") or [])[:_ALONE]
     ]

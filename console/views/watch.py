@@ -1,13 +1,12 @@
 """What monitoring last saw of a model, in words. core.tables.policy.ModelWatch says what the JSON holds."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from console.views.curves import arrival, day, weekly
-from console.views.features import FEATURE_OF, title_of
+from console.views.features import title_of, with_titles
 from console.views.figures import spread, written
 from console.views.plots import Plot
 from console.views.words import LABELS, Moment, compact, count, moment, number, percent
@@ -120,7 +119,7 @@ def proposal(row: ModelWatch, now: datetime, last_asked: datetime | None) -> Pro
     if not row.proposal:
         return None
     return Proposal(
-        reasons=[_sentence(_with_titles(reason["text"])) for reason in row.proposal["reasons"]],
+        reasons=[_sentence(with_titles(reason["text"])) for reason in row.proposal["reasons"]],
         asked=bool(row.proposal.get("training")),
         held_back=_sentence(row.proposal.get("held_back") or ""),
         answered=last_asked is not None and last_asked > row.measured_at,
@@ -132,12 +131,6 @@ def proposal(row: ModelWatch, now: datetime, last_asked: datetime | None) -> Pro
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
-
-
-def _with_titles(text: str) -> str:
-    """Features by their titles. Only names with an underscore: `amount` and `hour` are words as well."""
-    known = {name for name in FEATURE_OF if "_" in name}
-    return re.sub(r"\w+", lambda found: f"“{title_of(found[0])}”" if found[0] in known else found[0], text)
 
 
 def _window(start: datetime | None, end: datetime | None) -> str:
@@ -175,7 +168,7 @@ def _arrival_sentence(labels: Mapping[str, Any]) -> str:
     enough = f" Payments are judged once they are {compact(old)} days old." if old is not None else ""
     if not labels.get("measured") or labels.get("half_days") is None:
         return f"Too few frauds to measure it: the usual label delay is assumed.{enough}"
-    half = compact(labels["half_days"])
+    half = compact(round(labels["half_days"], 1))
     return f"Half of the frauds are known {half} days after the payment, of {count(labels['frauds'])} known frauds.{enough}"
 
 

@@ -39,7 +39,11 @@ def page_of(model: RegisteredModel) -> str:
     user = SimpleNamespace(name="A viewer", role="viewer", email="viewer@localhost")
     context = {"user": user, "csrf_token": "t", "theme": "system", "themes": {}, "path": f"/models/{model.id}"}
     shown = report(model, None, {}, NOW)
-    return templates().get_template("model.html").render(**context, report=shown, shadow=None, watch=None)
+    return (
+        templates()
+        .get_template("model.html")
+        .render(**context, report=shown, shadow=None, watch=None, may_change=False)
+    )
 
 
 def parts_of(html: str) -> dict[str, str]:
