@@ -54,6 +54,12 @@ class Evidence:
         """Nothing but the payment in question made the number."""
         return self.count == (1 if self.what == PAYMENTS else 0)
 
+    def alike(self, other: Self) -> bool:
+        """Whether the rows of one are among the other's, but for how many there are."""
+        labels = (FRAUDS, LABELS)
+        kind = self.what == other.what or (self.what in labels and other.what in labels)
+        return kind and (self.entity, self.other) == (other.entity, other.other)
+
     def as_json(self) -> dict[str, Any]:
         """What is not said has its default."""
         names = ("other", "window_s", "by_day", "most", "distinct", "count")

@@ -9,7 +9,7 @@ from core.contracts.messages import Payment
 from models.features.catalogue import DAY_S, FEATURES, GROUPS, NAMES, Feature
 from models.features.vector import FloatArray, FloatMatrix
 from models.scoring.evidence import Evidence, evidence_of
-from models.scoring.telling import tell
+from models.scoring.telling import SECOND_SHARE, tell
 from models.scoring.words import NO_RANGE
 
 MOST_REASONS: Final = 8
@@ -104,20 +104,40 @@ def _own_usual(feature: Feature, case: _Case) -> dict[str, Any]:
         own = {"usual": case.value("amount_to_own_median"), "largest": case.value("amount_to_own_max")}
         found = {name: case.value("amount") / ratio for name, ratio in own.items() if ratio > 0}
         return {"whose": "customer", **found} if "usual" in found else {}
-    window = feature.window_s or 30 * DAY_S
-    if feature.name.startswith("customer_velocity_") and window < 30 * DAY_S:
-        what = feature.name.rsplit("_", 1)[1]
-        month = case.value(f"customer_velocity_30d_{what}")
-        if what != "max" and not math.isnan(month):
-            return {"whose": "customer", "usual": month if what == "mean" else month * window / (30 * DAY_S)}
+    if feature.name.startswith("customer_velocity_") and feature.window_s and feature.window_s < 30 * DAY_S:
+        usual = _own_pace(feature.name.removeprefix("customer_velocity_"), feature.window_s / (30 * DAY_S), case)
+        return {} if math.isnan(usual) else {"whose": "customer", "usual": usual}
     return {}
 
 
+def _own_pace(name: str, share: float, case: _Case) -> float:
+    """What such a window of this customer's mostly held when it held a payment, by the rest of the last 30 days; NaN = cannot be told.
+
+    name: `24h_count`. share: of the 30 days that the window is.
+    """
+    span, what = name.split("_")
+    count, amount = (
+        case.value(f"customer_velocity_30d_{of}") - case.value(f"customer_velocity_{span}_{of}")
+        for of in ("count", "amount")
+    )
+    if not count >= _LEAST_OWN_HISTORY or what == "max":
+        return math.nan
+    pace = share / (1 - share)
+    if what == "mean":
+        return amount / count
+    return max(1.0, count * pace) if what == "count" else max(amount / count, amount * pace)
+
+
 def _evidence(features: Sequence[dict[str, Any]], case: _Case) -> Evidence | None:
-    """Of the strongest feature that other payments than this one made; else of the strongest that has any."""
+    """Of the strongest feature that has any; when one about as strong has more rows of the same kind, of that one."""
     found = [evidence_of(FEATURES[_COLUMN[part["name"]]], case.known) for part in features]
-    there = [evidence for evidence in found if evidence]
-    return next((evidence for evidence in there if not evidence.only_itself), there[0] if there else None)
+    first = next((evidence for evidence in found if evidence), None)
+    if first is None or first.only_itself:
+        return first
+    least = SECOND_SHARE * abs(features[0]["contribution"])
+    strong = [evidence for evidence, part in zip(found, features, strict=True) if abs(part["contribution"]) >= least]
+    alike = [evidence for evidence in strong if evidence and evidence.alike(first)]
+    return max([first, *alike], key=lambda evidence: evidence.count or evidence.most or 0)
 
 
 def _none_if_unknown(value: float) -> float | None:

@@ -9,7 +9,7 @@ from models.features.catalogue import FEATURES, Feature
 from models.scoring.lexicon import LEXICONS
 from models.scoring.words import NO_RANGE, clause, in_words, range_in_words
 
-_SECOND_SHARE: Final = 0.5
+SECOND_SHARE: Final = 0.5
 """A second feature is told when it weighs at least this share of the first."""
 _BY_NAME: Final[Mapping[str, Feature]] = {feature.name: feature for feature in FEATURES}
 
@@ -18,7 +18,7 @@ def tell(features: Sequence[Mapping[str, Any]], currency: str, language: Languag
     """One or two sentences about the features that weigh most. features: a reason's, strongest first; all of this catalogue."""
     parts: list[str] = []
     for part in features:
-        if parts and abs(part["contribution"]) < _SECOND_SHARE * abs(features[0]["contribution"]):
+        if parts and abs(part["contribution"]) < SECOND_SHARE * abs(features[0]["contribution"]):
             break
         text = _with_usual(part, currency, language)
         if text not in parts:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from core.contracts.messages import Payment
-from models.features.catalogue import FEATURES, GROUPS, NAMES
+from models.features.catalogue import FEATURES, GROUPS, NAMES, SUBJECTS
 from models.scoring.dataset import Dataset
+from models.scoring.evidence import Evidence, evidence_of
 from models.scoring.explainer import Explainer
 from models.scoring.reasons import MOST_REASONS, reasons
 from models.scoring.scorer import Scorer
@@ -67,6 +68,99 @@ def test_the_customers_own_usual_comes_before_everybodys() -> None:
     )
     assert found[0]["text"] == "The amount is BRL 940.00; this customer's usual is BRL 94.00."
     assert found[0]["features"][0]["usual"] == 9_400
+
+
+def month_of(count: float, amount: float, **values: float) -> np.ndarray:
+    return vector(
+        customer_velocity_30d_count=count, customer_velocity_30d_amount=amount, customer_earlier_payments=20, **values
+    )
+
+
+def test_a_customers_own_pace_leaves_out_the_window_in_question() -> None:
+    """30 payments of 10.00 in 29 days, then 5 of 100.00 in one day: usual is one payment of about 10.00."""
+    burst = month_of(35, 80_000, customer_velocity_24h_count=5, customer_velocity_24h_amount=50_000)
+    found = reasons(
+        burst,
+        contributions(customer_velocity_24h_count=1.0, customer_velocity_24h_amount=0.9),
+        payment(),
+        vector(customer_velocity_24h_count=1),
+    )
+    assert found[0]["text"] == (
+        "5 payments by this customer in the last 24 hours; this customer's usual is 1. "
+        "BRL 500.00 in all by this customer in the last 24 hours; this customer's usual is BRL 10.34."
+    )
+
+
+def test_a_customer_who_only_paid_in_the_window_has_no_own_pace() -> None:
+    new = month_of(7, 70_000, customer_velocity_24h_count=5, customer_velocity_24h_amount=50_000)
+    found = reasons(
+        new, contributions(customer_velocity_24h_count=1.0), payment(), vector(customer_velocity_24h_count=2)
+    )
+    assert found[0]["text"] == "5 payments by this customer in the last 24 hours; usual is 2."
+
+
+def test_the_usual_range_is_told_where_the_model_knows_it() -> None:
+    low, high = (
+        vector(device_velocity_1h_count=1, amount_to_own_mean=0.4),
+        vector(device_velocity_1h_count=3, amount_to_own_mean=1.8),
+    )
+    found = reasons(
+        vector(device_velocity_1h_count=7, amount_to_own_mean=6.2),
+        contributions(device_velocity_1h_count=1.2, amount_to_own_mean=1.0),
+        payment(),
+        vector(device_velocity_1h_count=1, amount_to_own_mean=1),
+        np.stack([low, high]),
+    )
+    assert [reason["text"] for reason in found] == [
+        "7 payments on this device in the last hour; usual is 1 to 3.",
+        "The amount is 6.2 times the mean of this customer's earlier payments; usual is 0.4 to 1.8.",
+    ]
+    assert found[0]["features"][0]["usual_range"] == [1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "expected"),
+    [
+        # The wider of two windows that are told: its rows hold the other's.
+        (
+            {"device_velocity_1h_count": 3, "device_velocity_24h_count": 9},
+            {"device_velocity_1h_count": 1.0, "device_velocity_24h_count": 0.6},
+            ("device_velocity_24h_count", 9),
+        ),
+        # ... but not one that hardly counts.
+        (
+            {"device_velocity_1h_count": 3, "device_velocity_24h_count": 9},
+            {"device_velocity_1h_count": 1.0, "device_velocity_24h_count": 0.3},
+            ("device_velocity_1h_count", 3),
+        ),
+        # What the payment alone made is not blamed on others.
+        (
+            {"device_velocity_1h_count": 1, "device_velocity_24h_count": 9},
+            {"device_velocity_1h_count": 1.0, "device_velocity_24h_count": 0.6},
+            ("device_velocity_1h_count", 1),
+        ),
+    ],
+)
+def test_the_evidence_is_of_what_the_reason_tells(
+    values: dict[str, float], weights: dict[str, float], expected: tuple[str, int]
+) -> None:
+    found = reasons(vector(**values), contributions(**weights), payment(), np.full(len(NAMES), np.nan))
+    assert (found[0]["evidence"]["feature"], found[0]["evidence"]["count"]) == expected
+
+
+def test_what_the_payment_says_of_itself_has_no_evidence() -> None:
+    found = reasons(vector(amount=94_000, hour=3), contributions(amount=1.0, hour=0.5), payment(), vector())
+    assert [("evidence" in reason) for reason in found] == [False, False]
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_evidence_survives_being_stored(feature) -> None:  # type: ignore[no-untyped-def]
+    found = evidence_of(feature, lambda _name: 3.0)
+    if found is None:
+        assert feature.entity is None
+    else:
+        assert Evidence.of_json(found.as_json()) == found
+        assert found.entity in SUBJECTS
 
 
 def test_groups_add_up_and_both_directions_are_told() -> None:
