@@ -91,6 +91,7 @@ async def test_without_a_model_nothing_is_approved(api: Api, resources: Resource
     assert set(found["decision"]["features"]) == set(NAMES)
 
 
+@pytest.mark.timeout(900)  # two whole trainings: a minute where nothing else runs
 async def test_the_loop_closes(api: Api, resources: Resources, history: None) -> None:
     first = await trained(resources)
     await promoted(resources, first)
