@@ -30,7 +30,7 @@ async def monitor(context: JobContext) -> None:
         if every and await due(context.resources, every):
             # The champion may change while it is looked at; the next tick looks at the new one.
             with suppress(NotFound):
-                await watch_champion(context.resources, by=ACTOR)
+                _log(await watch_champion(context.resources, by=ACTOR))
         await context.pause(TICK_S)
 
 
@@ -62,13 +62,16 @@ async def watch_champion(resources: Resources, *, by: Actor) -> ModelWatch:
 
 
 def _tell(watch: ModelWatch) -> None:
-    """To whoever reads metrics and logs."""
+    """To whoever reads the metrics."""
     figures = watch.figures
     recent = (figures["performance"] or {}).get("recent") or {}
     telemetry.CHAMPION_PSI.set(max((one["psi"] for one in figures["drift"]), default=math.nan))
     telemetry.CHAMPION_SCORE_PSI.set(_known(figures["score"], "psi"))
     telemetry.CHAMPION_FEATURES_MOVED.set(sum(one["moved"] for one in figures["drift"]))
     telemetry.CHAMPION_AVERAGE_PRECISION.set(_known(recent, "average_precision"))
+
+
+def _log(watch: ModelWatch) -> None:
     if watch.proposal:
         why = "; ".join(reason["text"] for reason in watch.proposal["reasons"])
         log.warning("a training is proposed", model=watch.model_id, why=why, training=watch.proposal["training"])

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from backend.commands.common import MODEL, DataDir, Json, show, show_json, with_resources
+from backend.commands.common import MODEL, DataDir, Json, logs_to_stderr, settings_of, show, show_json, with_resources
 from backend.commands.people import by_command_line, show_rows
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def monitor(data_dir: DataDir = None, as_json: Json = False) -> None:
     async def watch(resources: "Resources") -> "ModelWatch":
         return await watch_champion(resources, by=by_command_line())
 
+    logs_to_stderr(settings_of(data_dir), "cli")
     found = with_resources(data_dir, watch)
     if as_json:
         show_json(
