@@ -39,6 +39,9 @@ def behind(
         "what": what(sought, found),
         "differs": differs(sought, found),
         "rows": rows,
+        # All rows share it: a column would say the same in each.
+        "show_customer": "customer" not in _subjects(sought),
+        "show_merchant": "merchant" not in _subjects(sought),
         "range": _range(part, found),
         "newer_href": f"{href}{page - 1}" if page > 1 else "",
         "older_href": f"{href}{page + 1}" if part.skip + part.limit < found.count else "",

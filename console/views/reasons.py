@@ -1,18 +1,14 @@
 """Why a payment was judged so: reasons with their values, what is usual, and the way to the payments behind them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from console.views.features import FEATURE_OF, feature_value, title_of
-from console.views.payments import entity_of
-from console.views.words import count, entity, signed
-from core.base.terms import EntityKind
+from console.views.words import compact, count, signed
 from core.tables.flow import Transaction
 from models.scoring.evidence import FRAUDS, Evidence
-from models.scoring.words import range_in_words
+from models.scoring.words import NO_RANGE
 
 FEATURES_A_REASON: Final = 2
 """The rest stands in the list of all features."""
@@ -28,7 +24,7 @@ class ReasonFeature:
 
 @dataclass(frozen=True)
 class BehindLink:
-    """To the payments that made the number. place: the id of the element that takes them; empty where they are a page of their own."""
+    """To the payments that made the number. place: the id of the element that takes them."""
 
     words: str
     href: str
@@ -73,18 +69,22 @@ def reason(stored: Mapping[str, Any], row: Transaction) -> Reason:
 
 
 def _usual(part: Mapping[str, Any], currency: str) -> str:
-    """`1 to 3`; empty where nothing is known of it."""
-    feature, usual = FEATURE_OF.get(part["name"]), part.get("usual")
-    if feature and part.get("usual_range"):
-        low, high = part["usual_range"]
-        return range_in_words(feature, low, high, currency)
-    return "" if usual is None else feature_value(part["name"], usual, currency)
+    """`1 to 3`; empty where nothing is known of it, or nothing is usual."""
+    name, usual = part["name"], part.get("usual")
+    feature = FEATURE_OF.get(name)
+    if usual is None or (feature and feature.unit in NO_RANGE):
+        return ""
+    bounds = part.get("usual_range") or [usual]
+    words = list(dict.fromkeys(feature_value(name, bound, currency) for bound in bounds))
+    if feature and feature.unit == "payments" and len(words) == 2:
+        words[0] = compact(bounds[0])
+    return " to ".join(words)
 
 
 def _behind(stored: Mapping[str, Any], row: Transaction) -> BehindLink | None:
-    """None where nothing but this payment made the number. Reasons stored without evidence lead to the entity's payments."""
+    """None where nothing but this payment made the number."""
     if "evidence" not in stored:
-        return _entity_behind([part["name"] for part in stored.get("features", [])], row)
+        return None
     sought = Evidence.of_json(stored["evidence"])
     if sought.only_itself:
         return None
@@ -95,17 +95,3 @@ def _behind(stored: Mapping[str, Any], row: Transaction) -> BehindLink | None:
 def _counted_words(sought: Evidence) -> str:
     noun = "fraud" if sought.what == FRAUDS else "payment"
     return f"The {noun} behind this" if sought.count == 1 else f"The {count(sought.count or 0)} {noun}s behind this"
-
-
-def _entity_behind(names: Sequence[str], row: Transaction) -> BehindLink | None:
-    for name in names:
-        feature = FEATURE_OF.get(name)
-        if feature and feature.entity:
-            ident = entity_of(row, feature.entity)
-            link = entity(feature.entity, ident)
-            if link:
-                until = f"{row.occurred_at + timedelta(seconds=60):%Y-%m-%dT%H:%M}"
-                query = {feature.entity.value: link.id, "until": until}
-                title = link.title if feature.entity is EntityKind.IP else link.title.lower()
-                return BehindLink(f"The payments behind this, by {title}", f"/transactions?{urlencode(query)}", "")
-    return None

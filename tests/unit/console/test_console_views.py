@@ -11,6 +11,7 @@ from console.router import templates
 from console.views import alert as alert_views
 from console.views import audit as audit_views
 from console.views import evidence, payments
+from console.views.behind import what
 from console.views.charts import WATERFALL_WIDTH, Step, waterfall
 from console.views.features import with_unit
 from console.views.figures import figure_rows
@@ -20,11 +21,13 @@ from core.acts.audit import recomputed_leaf
 from core.base.errors import InvalidInput, StaleVersion
 from core.base.ids import new_uuid
 from core.base.terms import Action, ActorType, AlertStatus, EntityKind, ModelStage
+from core.stores.evidence import Behind
 from core.tables.casework import Alert
 from core.tables.flow import Decision, Transaction
 from core.tables.ledger import AuditEvent
 from core.tables.policy import RegisteredModel
 from models.features.catalogue import CATALOGUE_VERSION, FEATURES
+from models.scoring.evidence import Evidence
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -191,16 +194,75 @@ def test_reasons_show_values_beside_the_usual_and_lead_to_the_payments_behind() 
         "text": "9 payments on this device in the last hour",
         "direction": "up",
         "contribution": 1.5,
-        "features": [{"name": "device_velocity_1h_count", "value": 9.0, "contribution": 1.5, "usual": 1.0}],
+        "features": [
+            {"name": "device_velocity_1h_count", "value": 9.0, "contribution": 1.5, "usual": 1.0, "usual_range": [1, 3]}
+        ],
+        "evidence": {"feature": "x", "entity": "device", "what": "payments", "window_s": 3600, "count": 9},
     }
-    view = evidence.judgement(a_decision(reasons=[stored]), a_transaction(), NOW)
+    transaction = a_transaction()
+    view = evidence.judgement(a_decision(reasons=[stored]), transaction, NOW)
     [reason] = view.up
     assert reason.strength == 3
-    assert (reason.features[0].value, reason.features[0].usual) == ("9 payments", "1 payment")
+    assert (reason.features[0].value, reason.features[0].usual) == ("9 payments", "1 to 3 payments")
     assert reason.behind is not None
-    assert reason.behind.href.startswith("/transactions?device=dev_1&until=2026-11-24T12%3A01")
+    assert reason.behind.words == "The 9 payments behind this"
+    assert reason.behind.href == f"/transactions/{transaction.uid}/reasons/device_activity"
     assert view.waterfall is not None
     assert view.waterfall.margin == "+" + f"{-4.0 + sum(0.01 * place for place in range(len(FEATURES))):.2f}"
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        (None, None),
+        ({"feature": "x", "entity": "device", "what": "payments", "window_s": 3600, "count": 1}, None),
+        ({"feature": "x", "entity": "merchant", "what": "frauds", "window_s": 3600, "count": 0}, None),
+        (
+            {"feature": "x", "entity": "merchant", "what": "frauds", "window_s": 3600, "count": 1},
+            "The fraud behind this",
+        ),
+        ({"feature": "x", "entity": "merchant", "what": "labels", "most": 5}, "The payments behind this"),
+    ],
+)
+def test_a_reason_leads_to_payments_only_where_others_than_this_one_made_it(
+    stored: dict[str, Any] | None, words: str | None
+) -> None:
+    reason: dict[str, Any] = {"code": "c", "text": "t", "direction": "up", "contribution": 1.0, "features": []}
+    if stored:
+        reason["evidence"] = stored
+    [shown] = evidence.judgement(a_decision(reasons=[reason]), a_transaction(), NOW).up
+    assert (shown.behind.words if shown.behind else None) == words
+
+
+@pytest.mark.parametrize(
+    ("sought", "found", "expected"),
+    [
+        (
+            Evidence("x", "device", "payments", window_s=3600, distinct="customer", count=7),
+            Behind(7, [], 42_000, ["EUR"], 4),
+            "7 payments on this device in the hour before, this one among them; 4 different customers; €420.00 in all.",
+        ),
+        (
+            Evidence("x", "customer", "payments", other="category", window_s=7 * 86_400),
+            Behind(3, [], 42_000, ["EUR", "USD"]),
+            "3 payments by this customer in this merchant category in the 7 days before, this one among them.",
+        ),
+        (Evidence("x", "customer", "pair", other="merchant", count=1), Behind(1, [], 5_000, ["EUR"]),
+         "1 earlier payment by this customer at this merchant."),
+        (Evidence("x", "customer", "amounts", most=50, count=12), Behind(12, [], 5_000, ["EUR"]),
+         "The 12 earlier payments of this customer that this one is compared with."),
+        (Evidence("x", "merchant", "frauds", window_s=30 * 86_400), Behind(2, []),
+         "2 frauds at this merchant reported in the 30 days before."),
+        (Evidence("x", "country", "frauds", window_s=30 * 86_400, by_day=True), Behind(1, []),
+         "1 fraud in this country reported in the 30 days up to that day."),
+        (Evidence("x", "merchant", "labels", most=5), Behind(5, []),
+         "The newest 5 payments at this merchant with a label reported before."),
+        (Evidence("x", "customer", "places", most=2), Behind(2, [], 5_000, ["EUR"]),
+         "The newest 2 payments by this customer that say where they were made, this one among them."),
+    ],
+)  # fmt: skip
+def test_what_stands_behind_a_number_is_said(sought: Evidence, found: Behind, expected: str) -> None:
+    assert what(sought, found) == expected
 
 
 def test_an_unknown_feature_is_never_shown_as_zero() -> None:

@@ -1,0 +1,44 @@
+"""From a reason to the payments behind it, and to alerts raised for similar reasons, in the browser."""
+
+import re
+from collections.abc import Callable
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
+from tests.e2e.test_pages import RULES
+
+
+def test_a_reason_opens_the_payments_behind_it_in_place(
+    page: Page, sign_in: SignIn, product: Product, complaints: Complaints
+) -> None:
+    customer = product.post_suspicious()
+    sign_in(page, "analyst")
+    alert_row(page, customer).locator("a.row-link").click()
+    expect(page.locator("#similar table, #similar p.faint").first).to_be_visible()
+    opener = page.locator("a[id^='why-'][hx-get]").first
+    code = opener.get_attribute("hx-target")
+    assert code
+    opener.click()
+    shown = page.locator(code)
+    expect(shown.locator("p").first).to_contain_text("payment")
+    expect(shown.locator("tbody tr").first).to_be_visible()
+    expect(page).to_have_url(re.compile("/alerts/"))
+    result = Axe().run(page, options=RULES).response
+    assert [found["id"] for found in result["violations"]] == []
+    assert complaints == []
+
+
+def test_both_are_pages_of_their_own_without_scripts(
+    another: Callable[..., Page], sign_in: SignIn, product: Product
+) -> None:
+    customer = product.post_suspicious()
+    page = another(java_script_enabled=False)
+    sign_in(page, "analyst")
+    alert_row(page, customer).locator("a.row-link").click()
+    page.locator("a[id^='why-'][hx-get]").first.click()
+    expect(page.get_by_role("heading", name="Payments behind a reason")).to_be_visible()
+    page.locator("#back").click()
+    page.locator("#similar-open").click()
+    expect(page.get_by_role("heading", name="Similar past alerts")).to_be_visible()
