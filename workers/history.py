@@ -16,7 +16,7 @@ from core.tables.casework import TransactionLabel
 from core.tables.flow import Transaction
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
 from models.features.offline import BoolArray, History, Labels
-from models.features.vector import FloatArray, FloatMatrix, IntArray
+from models.features.vector import FloatArray, IntArray, Vectors
 from workers.past import walk_past
 
 _WEIGHT = {source.value: weight for weight, source in enumerate(LabelSource)}
@@ -170,9 +170,9 @@ def _labels(taken: list[tuple[int, int, bool, int]]) -> Labels:
     return Labels(rows, reported, fraud, position)
 
 
-async def put_logged_vectors(work: UnitOfWork, columns: PaymentColumns, matrix: FloatMatrix) -> BoolArray:
-    """Writes the vectors that were really scored into their rows; (n,) which rows have one."""
-    row_of = {uid: row for row, uid in enumerate(columns.uids)}
+async def put_logged_vectors(work: UnitOfWork, columns: PaymentColumns, matrix: Vectors) -> BoolArray:
+    """Writes the vectors that were really scored into the rows of the last payments, as many as `matrix` has; which rows have one."""
+    row_of = {uid: row for row, uid in enumerate(columns.uids[len(columns.uids) - len(matrix) :])}
     logged = np.zeros(len(matrix), dtype=np.bool_)
     async for batch in flow.walk_logged_vectors(work, CATALOGUE_VERSION):
         for uid, vector in batch:

@@ -23,8 +23,8 @@ from core.infra.resources import Resources
 from core.stores import policy
 from core.tables.policy import RegisteredModel, TrainingRun
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
-from models.features.offline import BoolArray, replay
-from models.features.vector import FloatMatrix
+from models.features.offline import BoolArray, replay_into
+from models.features.vector import Vectors
 from models.scoring.dataset import Dataset
 from models.scoring.scorer import Scorer
 from models.scoring.steps import Report, TrainingCancelled
@@ -195,9 +195,9 @@ async def _train(resources: Resources, run: TrainingRun, progress: _Progress, fo
 
 @dataclass(frozen=True)
 class _Vectors:
-    """logged, replayed: how many of the rows come from decisions, and from a replay."""
+    """matrix: of the newest payments, in single precision. logged, replayed: how many rows come from decisions, and from a replay."""
 
-    matrix: FloatMatrix
+    matrix: Vectors
     logged: int
     replayed: int
 
@@ -206,15 +206,15 @@ async def _vectors(
     resources: Resources, columns: PaymentColumns, options: TrainingOptions, progress: _Progress, folder: RunFolder
 ) -> _Vectors:
     """As scored, where a decision says so. What is missing of the payments that are old enough to learn from is replayed."""
-    progress.note(0.05, "reading logged features")
-    matrix = np.full((len(columns.uids), len(NAMES)), np.nan)
+    progress.note(0.02, "reading logged features")
+    rows = min(len(columns.uids), options.most_payments)
+    matrix = np.full((rows, len(NAMES)), np.nan, dtype=np.float32)
     async with resources.postgres.reading() as work:
         logged = await put_logged_vectors(work, columns, matrix)
-    missing = ~logged & _old_enough(columns, options)
+    missing = ~logged & _old_enough(columns, options)[len(columns.uids) - rows :]
     if missing.any():
-        progress.check()
-        progress.note(0.08, "replaying features that were not logged")
-        await asyncio.to_thread(_replay_missing, columns, matrix, missing, folder)
+        some = bool(logged.any())
+        await asyncio.to_thread(_replay_missing, columns, matrix, missing, progress, folder, logged=some)
     return _Vectors(matrix, int(logged.sum()), int(missing.sum()))
 
 
@@ -225,13 +225,28 @@ def _old_enough(columns: PaymentColumns, options: TrainingOptions) -> BoolArray:
     return np.asarray(occurred <= newest - delay_ms)
 
 
-def _replay_missing(columns: PaymentColumns, matrix: FloatMatrix, missing: BoolArray, folder: RunFolder) -> None:
-    """A replay is of everything, because every payment's features come from those before it."""
-    replayed = folder.replayed(columns.history)
+def _replay_missing(
+    columns: PaymentColumns,
+    matrix: Vectors,
+    missing: BoolArray,
+    progress: _Progress,
+    folder: RunFolder,
+    *,
+    logged: bool,
+) -> None:
+    """A replay is of everything, because every payment's features come from those before it. logged: some rows stay as they are."""
+
+    def told(done: float) -> None:
+        progress.check()
+        progress.note(0.03 + 0.12 * done, "replaying features that were not logged")
+
+    told(0.0)
+    replayed = folder.replayed(columns.history, len(matrix))
     if replayed is None:
-        replayed = replay(columns.history)
+        replayed = np.empty_like(matrix) if logged else matrix
+        replay_into(replayed, columns.history, report=told)
         folder.keep_replayed(columns.history, replayed)
-    matrix[missing] = replayed[missing]
+    np.copyto(matrix, replayed, where=missing[:, None])
 
 
 def _champion(resources: Resources, model: RegisteredModel | None) -> Scorer | None:

@@ -10,9 +10,9 @@ from uuid import UUID
 import numpy as np
 import structlog
 
-from models.features.catalogue import CATALOGUE_VERSION
+from models.features.catalogue import CATALOGUE_VERSION, NAMES
 from models.features.offline import History
-from models.features.vector import FloatMatrix
+from models.features.vector import Vectors
 from models.scoring.steps import Checkpoints, FolderCheckpoints, NoCheckpoints
 
 log = structlog.get_logger()
@@ -37,14 +37,15 @@ class RunFolder:
             return NoCheckpoints()
         return FolderCheckpoints(self._folder)
 
-    def replayed(self, history: History) -> FloatMatrix | None:
-        """The vectors of exactly this history, if they were kept."""
+    def replayed(self, history: History, rows: int) -> Vectors | None:
+        """The vectors of the last `rows` payments of exactly this history, if they were kept."""
         try:
-            return np.asarray(np.load(self._vectors(history), allow_pickle=False), dtype=np.float64)
+            found: Vectors = np.load(self._vectors(history), allow_pickle=False)
         except (OSError, ValueError):
             return None
+        return found if found.shape == (rows, len(NAMES)) else None
 
-    def keep_replayed(self, history: History, matrix: FloatMatrix) -> None:
+    def keep_replayed(self, history: History, matrix: Vectors) -> None:
         target = self._vectors(history)
         partial = target.with_suffix(".partial")
         try:

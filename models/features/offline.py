@@ -32,7 +32,7 @@ from models.features.catalogue import (
     Memory,
 )
 from models.features.facts import FACTS, category_code, is_just_under, place_of
-from models.features.vector import FloatMatrix, IntArray, assemble
+from models.features.vector import FloatMatrix, IntArray, Vectors, assemble
 
 if TYPE_CHECKING:
     from models.features.replay_kernel import Payments, State, Taken
@@ -178,13 +178,21 @@ def replay(
 ) -> FloatMatrix:
     """(n - keep_from, len(FEATURES)) float64, NaN = not known: what `OnlineFeatures.vectors` answered, bit for bit.
 
-    keep_from: row from which vectors are wanted; earlier ones only build the state. report: called with the share done.
+    keep_from: row from which vectors are wanted; earlier ones only build the state. report: called with the share done; what it raises
+    comes out.
     """
+    matrix = np.empty((len(history) - keep_from, len(NAMES)))
+    replay_into(matrix, history, memory, report=report)
+    return matrix
+
+
+def replay_into(matrix: Vectors, history: History, memory: Memory = MEMORY, *, report: Report | None = None) -> None:
+    """`replay` of the last payments, as many as `matrix` has rows; it may be of single precision where memory counts."""
+    keep_from = len(history) - len(matrix)
     from models.features import replay_kernel
 
     payments, state = _prepare(history, memory)
     taken, limits = _taken(history.labels), _limits(memory)
-    matrix = np.empty((len(history) - keep_from, len(NAMES)))
     label = 0
     for start in range(0, len(history), _AT_ONCE):
         end = min(start + _AT_ONCE, len(history))
@@ -198,7 +206,6 @@ def replay(
             )
         if report:
             report(end / len(history))
-    return matrix
 
 
 def _prepare(history: History, memory: Memory) -> "tuple[Payments, State]":

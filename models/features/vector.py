@@ -3,7 +3,7 @@
 Only +, -, *, / and square roots: these are exact to the last bit for any batch size, where numpy's sines and logarithms are not.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ from models.features.catalogue import (
 from models.features.facts import FACTS, ROUND
 
 FloatMatrix = npt.NDArray[np.float64]
+Vectors = npt.NDArray[np.floating[Any]]
+"""(n, len(NAMES)): double precision as scored, or single where a million payments are held at once."""
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from models.features.vector import FloatArray, FloatMatrix, IntArray
+from models.features.vector import FloatArray, IntArray, Vectors
 from models.scoring.dataset import Dataset
 from models.scoring.ensemble import LEAF, Ensemble
 from models.scoring.options import AnomalyOptions
@@ -29,7 +29,7 @@ class Isolation:
     columns: IntArray
     quantiles: FloatArray
 
-    def sums(self, matrix: FloatMatrix) -> FloatArray:
+    def sums(self, matrix: Vectors) -> FloatArray:
         """(n,) minus the mean path length, as scikit-learn answers it: the more, the stranger. Memory is bounded."""
         scores = np.empty(len(matrix))
         for start in range(0, len(matrix), _CHUNK):

@@ -12,7 +12,7 @@ from core.base.errors import Kind, RondaError
 from core.base.terms import EntityKind
 from models.features.catalogue import NAMES
 from models.features.offline import History
-from models.features.vector import FloatArray, FloatMatrix, IntArray
+from models.features.vector import FloatArray, IntArray, Vectors
 
 FRAUD: Final = 1
 LEGITIMATE: Final = 0
@@ -88,7 +88,7 @@ class Dataset:
     sample, NaN = nobody looked. All NaN when not given.
     """
 
-    matrix: FloatMatrix
+    matrix: Vectors
     label: IntArray
     occurred_at_ms: IntArray
     reported_at_ms: IntArray
@@ -111,18 +111,19 @@ class Dataset:
                 raise ValueError(f"{name} must hold {rows} values")
 
     @classmethod
-    def of(cls, known: LabelledHistory, matrix: FloatMatrix) -> "Dataset":
-        """From a history, what is known of it, and its vectors."""
+    def of(cls, known: LabelledHistory, matrix: Vectors) -> "Dataset":
+        """From a history, what is known of it, and the vectors of its last payments, as many as `matrix` has rows."""
+        last = slice(len(known.truth) - len(matrix), None)
         return cls(
             matrix=matrix,
-            label=known.truth,
-            occurred_at_ms=known.history.occurred_at_ms,
-            reported_at_ms=known.reported_at_ms,
-            amount_minor=known.history.amount,
-            card=known.history.subject(EntityKind.CARD),
-            customer=known.history.subject(EntityKind.CUSTOMER),
-            segments=segments_of(known),
-            inclusion=known.inclusion if isinstance(known, SampledHistory) else np.empty(0),
+            label=known.truth[last],
+            occurred_at_ms=known.history.occurred_at_ms[last],
+            reported_at_ms=known.reported_at_ms[last],
+            amount_minor=known.history.amount[last],
+            card=known.history.subject(EntityKind.CARD)[last],
+            customer=known.history.subject(EntityKind.CUSTOMER)[last],
+            segments={by: replace(one, code=one.code[last]) for by, one in segments_of(known).items()},
+            inclusion=known.inclusion[last] if isinstance(known, SampledHistory) else np.empty(0),
         )
 
     def __len__(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from core.base.errors import ModelRefused
-from models.features.vector import FloatMatrix
+from models.features.vector import FloatMatrix, Vectors
 from models.scoring.ensemble import Ensemble
 from models.scoring.scorer import Scorer
 
@@ -31,10 +31,11 @@ class Explainer:
         self._explainer = TreeExplainer(_shap_model(scorer.ensemble), feature_perturbation="tree_path_dependent")
         self.base = float(np.ravel(self._explainer.expected_value)[0])
 
-    def explain(self, matrix: FloatMatrix) -> Explanation:
+    def explain(self, matrix: Vectors) -> Explanation:
         """About 0.4 ms a row. Raises ModelRefused when base and contributions do not add up to the scorer's margin to 1e-6."""
         if len(matrix) == 0:
             return Explanation(np.empty(matrix.shape), self.base)
+        matrix = np.asarray(matrix, dtype=np.float64)
         # shap's own additivity check misses real errors, so ours is against the margin that was served.
         contributions = np.asarray(self._explainer.shap_values(matrix, check_additivity=False), dtype=np.float64)
         contributions = contributions.reshape(matrix.shape)

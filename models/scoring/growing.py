@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.features.catalogue import NAMES
-from models.features.vector import FloatArray, FloatMatrix, IntArray
+from models.features.vector import FloatArray, IntArray, Vectors
 from models.scoring.dataset import Dataset
 from models.scoring.ensemble import Ensemble, from_histogram_boosting
 from models.scoring.evaluation import require_two_classes
@@ -16,6 +16,7 @@ from models.scoring.options import TrainingOptions, TreeOptions
 
 Progress = Callable[[float], None]
 _STEPS: Final = 6
+_CHUNK: Final = 50_000
 MOST_WEIGHT: Final = 25.0
 """A payment that stands for more than so many others weighs no more when trees are grown, or single ones would make leaves. Which
 payments stand for others depends on what the model sees, so this leaves the odds at each place as they are; the level comes from
@@ -24,19 +25,38 @@ calibration, which uses the whole weights."""
 
 @dataclass(frozen=True)
 class Grown:
-    """scikit-learn's model, and the features it was given: `columns` of the vector."""
+    """scikit-learn's model, and the features it was given: `columns` of the vector. single: as values of single precision."""
 
     model: HistGradientBoostingClassifier
     columns: IntArray
+    single: bool = False
 
-    def margin(self, matrix: FloatMatrix) -> FloatArray:
+    def margin(self, matrix: Vectors) -> FloatArray:
         """(n,) log-odds before calibration."""
-        return np.asarray(self.model.decision_function(matrix[:, self.columns]), dtype=np.float64)
+        margin = np.empty(len(matrix))
+        for start in range(0, len(matrix), _CHUNK):
+            part = matrix[start : start + _CHUNK, self.columns]
+            margin[start : start + _CHUNK] = self.model.decision_function(part)
+        return margin
 
     def ensemble(self) -> Ensemble:
-        """The trees over the whole vector."""
+        """The trees over the whole vector, of double precision whatever they were grown on."""
         trees = from_histogram_boosting(self.model)
-        return replace(trees, feature=self.columns[trees.feature].astype(np.int32))
+        threshold = between_singles(trees.threshold) if self.single else trees.threshold
+        return replace(trees, feature=self.columns[trees.feature].astype(np.int32), threshold=threshold)
+
+
+def between_singles(threshold: FloatArray) -> FloatArray:
+    """Thresholds that a value is on the same side of before and after it was rounded to single precision.
+
+    scikit-learn's often are values that occur. Many payments share such a value (a share of 1/3, say), and its unrounded form may lie
+    above the rounded one: all of them would go the other way. In the middle between two neighbouring singles nothing changes sides.
+    """
+    below = threshold.astype(np.float32)
+    below = np.where(below > threshold, np.nextafter(below, np.float32(-np.inf)), below)
+    above = np.nextafter(below, np.float32(np.inf))
+    middle = (below.astype(np.float64) + above.astype(np.float64)) / 2
+    return np.asarray(np.where(np.isfinite(middle), middle, threshold))
 
 
 class _SteppedBoosting(HistGradientBoostingClassifier):  # type: ignore[misc]
@@ -63,7 +83,7 @@ def grow(rows: Dataset, options: TrainingOptions, report: Progress) -> Grown:
         model.fit(matrix, chosen.is_fraud, sample_weight=weight)
         report(step / _STEPS)
     del model.binned_
-    return Grown(model, columns)
+    return Grown(model, columns, single=matrix.dtype == np.float32)
 
 
 def _new_model(trees: TreeOptions, seed: int) -> HistGradientBoostingClassifier:
@@ -79,7 +99,7 @@ def _new_model(trees: TreeOptions, seed: int) -> HistGradientBoostingClassifier:
     )
 
 
-def useful_columns(matrix: FloatMatrix, options: TrainingOptions) -> IntArray:
+def useful_columns(matrix: Vectors, options: TrainingOptions) -> IntArray:
     """Columns that trees can be given. No leaf can come from a feature so few payments know, or that is always the same; scikit-learn
     fails on one that none knows.
     """

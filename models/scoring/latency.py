@@ -6,14 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from models.features.vector import FloatMatrix
+from models.features.vector import Vectors
 from models.scoring.explainer import Explainer
 from models.scoring.scorer import Scorer
 
 BATCH_ROWS: Final = 256
 
 
-def latency(scorer: Scorer, explainer: Explainer, matrix: FloatMatrix) -> dict[str, float]:
+def latency(scorer: Scorer, explainer: Explainer, matrix: Vectors) -> dict[str, float]:
     """Medians: one_row_ms, row_us_at_256 (microseconds a row in a batch of 256), explain_ms (one payment). matrix: at least one row."""
     batch = np.ascontiguousarray(np.resize(matrix[:BATCH_ROWS], (BATCH_ROWS, matrix.shape[1])))
     row = batch[:1]

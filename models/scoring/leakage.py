@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from models.features.catalogue import FEATURES, NAMES
-from models.features.vector import FloatArray, FloatMatrix, IntArray
+from models.features.vector import FloatArray, IntArray, Vectors
 from models.scoring.dataset import UNLABELLED, BoolArray, Dataset
 from models.scoring.ensemble import LEAF, Ensemble
 
@@ -69,7 +69,7 @@ def _sample(is_fraud: BoolArray, seed: int) -> tuple[IntArray, FloatArray]:
     return np.concatenate(chosen), np.concatenate(weights)
 
 
-def _alone(matrix: FloatMatrix, is_fraud: BoolArray) -> FloatArray:
+def _alone(matrix: Vectors, is_fraud: BoolArray) -> FloatArray:
     """(features,) ROC AUC of each column, 0.5 to 1; unknown counts as lower than any value."""
     ranks = rankdata(np.where(np.isnan(matrix), -np.inf, matrix), axis=0)
     frauds = int(is_fraud.sum())
@@ -78,7 +78,7 @@ def _alone(matrix: FloatMatrix, is_fraud: BoolArray) -> FloatArray:
     return np.asarray(np.maximum(auc, 1 - auc))
 
 
-def _recall_when_pure(matrix: FloatMatrix, is_fraud: BoolArray, weight: FloatArray) -> FloatArray:
+def _recall_when_pure(matrix: Vectors, is_fraud: BoolArray, weight: FloatArray) -> FloatArray:
     """(features,) largest share of frauds above, or below, a cut with a precision of at least PURE."""
     known = np.where(np.isnan(matrix), -np.inf, matrix)
     return np.array([max(_named(column, is_fraud, weight), _named(-column, is_fraud, weight)) for column in known.T])

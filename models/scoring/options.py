@@ -61,6 +61,7 @@ class TrainingOptions:
     probability from which a payment is looked at whatever the budget, so that no probable fraud is approved for want of time.
 
     decline_precision: share of declined payments that must be fraud. most_legitimate: more than that are thinned, evenly over the days.
+    most_payments: the newest that are held at once, at 4 bytes a feature; older ones only build the features' state.
     drop_useless: leave out features that hardly any split of a quick first model looks at. dropped: names left out whatever they do.
     weeks: how many weeks back the chosen options are judged again, each with trees grown on what was known before it.
     champion: judged on the same test payments. threads: OpenMP's. On a machine that scores meanwhile, two threads that wait for each
@@ -82,6 +83,7 @@ class TrainingOptions:
     decline_precision: float = 0.9
     least_declined: int = 5
     most_legitimate: int = 200_000
+    most_payments: int = 1_000_000
     seed: int = 7
     threads: int = 1
     champion: Scorer | None = None

@@ -14,7 +14,7 @@ import numpy as np
 import models
 from core.base.clock import from_ms, rfc3339
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
-from models.features.vector import FloatArray, FloatMatrix
+from models.features.vector import FloatArray, FloatMatrix, Vectors
 from models.scoring.anomaly import Isolation
 from models.scoring.artifact import FORMAT, Artifact, Calibration, Thresholds, encode, pack, pack_ensemble
 from models.scoring.dataset import Dataset
@@ -64,12 +64,12 @@ def pack_model(parts: Parts, slices: Split, lineage: dict[str, Any], past: Past)
     )
 
 
-def golden_rows(matrix: FloatMatrix, margin: FloatArray) -> FloatMatrix:
+def golden_rows(matrix: Vectors, margin: FloatArray) -> FloatMatrix:
     """Payments from the lowest margin to the highest, and the one with most unknowns."""
     spread = np.linspace(0, len(matrix) - 1, min(_GOLDEN_ROWS, len(matrix))).astype(np.int64)
     emptiest = int(np.isnan(matrix).sum(axis=1).argmax())
     rows = np.append(np.argsort(margin, kind="stable")[spread], emptiest)
-    return np.asarray(matrix[rows])
+    return np.asarray(matrix[rows], dtype=np.float64)
 
 
 def usual_values(rows: Dataset) -> FloatMatrix:

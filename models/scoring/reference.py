@@ -23,8 +23,13 @@ _WEEK_MS: Final = 7 * DAY_S * 1000
 
 def past_of(rows: Dataset, slices: Split, probability: Callable[[FloatMatrix], FloatArray]) -> Past:
     """rows: every payment, labelled or not. probability: the model's calibrated scores of (n, features) payments."""
-    judged = rows.matrix[judged_rows(rows.occurred_at_ms, slices.test_from_ms, slices.test_until_ms)]
-    learned = rows.matrix[_thinned(np.flatnonzero(rows.occurred_at_ms < slices.train_until_ms))]
+    judged, learned = (
+        rows.matrix[which].astype(np.float64)
+        for which in (
+            judged_rows(rows.occurred_at_ms, slices.test_from_ms, slices.test_until_ms),
+            _thinned(np.flatnonzero(rows.occurred_at_ms < slices.train_until_ms)),
+        )
+    )
     score = condense(probability(judged), JUDGED_POINTS)
     return Past(np.column_stack([condensed(judged, JUDGED_POINTS), score]), condensed(learned, LEARNED_POINTS))
 

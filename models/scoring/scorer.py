@@ -7,7 +7,7 @@ import numpy as np
 
 from core.base.errors import ModelRefused
 from models.features.catalogue import NAMES
-from models.features.vector import FloatArray, FloatMatrix
+from models.features.vector import FloatArray, FloatMatrix, Vectors
 from models.scoring.artifact import Artifact, Calibration, Thresholds, decode, unpack, unpack_ensemble
 from models.scoring.ensemble import Ensemble
 from models.scoring.trees import CompiledTrees
@@ -58,12 +58,12 @@ class Scorer:
             _same(scorer._strangeness.sums(golden), unpack(artifact.golden_anomaly), "golden anomalies")
         return scorer
 
-    def score(self, matrix: FloatMatrix) -> Scores:
+    def score(self, matrix: Vectors) -> Scores:
         """matrix: (n, len(NAMES)), NaN = not known."""
         margin = self._trees.sums(matrix)
         return Scores(margin, calibrated(self.calibration, margin))
 
-    def anomaly(self, matrix: FloatMatrix) -> FloatArray | None:
+    def anomaly(self, matrix: Vectors) -> FloatArray | None:
         """(n,) share of training payments that were less unusual, 0 to 1; None for a model without anomaly trees."""
         return self._strangeness.quantile(matrix) if self._strangeness else None
 
@@ -117,11 +117,11 @@ class Strangeness:
         steps, first = np.unique(quantiles, return_index=True)
         return cls(CompiledTrees.of(unpack_ensemble(artifact.anomaly), len(NAMES)), steps, first / (len(quantiles) - 1))
 
-    def sums(self, matrix: FloatMatrix) -> FloatArray:
+    def sums(self, matrix: Vectors) -> FloatArray:
         """(n,). scikit-learn's forests compare features in single precision; so do we, to land in the same leaves."""
         return self.trees.sums(np.asarray(matrix, dtype=np.float32))
 
-    def quantile(self, matrix: FloatMatrix) -> FloatArray:
+    def quantile(self, matrix: Vectors) -> FloatArray:
         return np.interp(self.sums(matrix), self.steps, self.shares, right=1.0)
 
 

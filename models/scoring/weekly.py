@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from models.features.vector import FloatArray, FloatMatrix
+from models.features.vector import FloatArray, Vectors
 from models.scoring.artifact import Calibration
 from models.scoring.dataset import BoolArray, Dataset
 from models.scoring.evaluation import require_two_classes
@@ -35,7 +35,7 @@ class Learned:
     calibration: Calibration
     shift: float
 
-    def margin(self, matrix: FloatMatrix) -> FloatArray:
+    def margin(self, matrix: Vectors) -> FloatArray:
         return self.grown.margin(matrix) - self.shift
 
     def probability(self, margin: FloatArray) -> FloatArray:

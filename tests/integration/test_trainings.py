@@ -225,7 +225,7 @@ async def test_a_lost_workers_run_is_cancelled_all_the_same(resources: Resources
 @asynccontextmanager
 async def working(resources: Resources, *names: str) -> AsyncIterator[JobContext]:
     context = JobContext(resources, asyncio.Event())
-    tasks = [asyncio.create_task(JOBS[name](context)) for name in names]
+    tasks = [asyncio.ensure_future(JOBS[name](context)) for name in names]
     try:
         yield context
     finally:
@@ -282,7 +282,12 @@ async def test_a_stopped_worker_hands_its_training_over_and_the_next_goes_on_whe
     assert any(name.endswith(".npy") for name in kept)
     steps: list[str] = []
     async with working(resources, "retrain", "relay"):
-        ended = await until(resources, run, lambda found: bool(steps.append(found.step)) or trainings.over(found))
+
+        def noted(found: TrainingRun) -> bool:
+            steps.append(found.step)
+            return trainings.over(found)
+
+        ended = await until(resources, run, noted)
     assert ended.status == RunStatus.DONE.value
     assert not any("no use" in step for step in steps)
     assert not folder_of(resources, run).exists()
@@ -301,7 +306,7 @@ async def test_the_message_is_gone_before_the_training_begins_and_the_schedule_f
     run = await asked(resources)
     async with working(resources, "relay"):
         context = JobContext(resources, asyncio.Event())
-        worker = asyncio.create_task(JOBS["retrain"](context))
+        worker = asyncio.ensure_future(JOBS["retrain"](context))
         await until(resources, run, at_work)
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
@@ -346,7 +351,7 @@ async def test_logged_vectors_are_read_and_only_what_is_missing_is_replayed(
     def must_not(*_: Any) -> None:
         raise AssertionError("everything is logged")
 
-    monkeypatch.setattr(job, "replay", must_not)
+    monkeypatch.setattr(job, "replay_into", must_not)
     logged = await train_and_register(resources, (await asked(resources)).id)
     assert logged
     assert logged.lineage["data"]["replayed_vectors"] == 0

@@ -11,7 +11,7 @@ import pytest
 from models.features.catalogue import NAMES
 from models.scoring import training, trials
 from models.scoring.dataset import Dataset, TrainingImpossible
-from models.scoring.growing import grow, thin, useful_columns
+from models.scoring.growing import between_singles, grow, thin, useful_columns
 from models.scoring.options import SearchOptions, TrainingOptions, TreeOptions
 from models.scoring.scorer import Scorer
 from models.scoring.search import _planned, at_round, candidates, search
@@ -181,13 +181,26 @@ def test_a_weight_of_two_is_as_good_as_the_payment_twice(dataset: Dataset) -> No
     rows = split(dataset, SEARCHING.split).train
     coarse = replace(rows, matrix=np.round(rows.matrix * 2) / 2)
     twice = np.sort(np.concatenate([np.arange(len(rows)), np.flatnonzero(rows.is_fraud)]))
-    options = replace(
-        SEARCHING, trees=TreeOptions(iterations=20, learning_rate=0.2, least_in_leaf=1, feature_share=1.0)
-    )
+    many = [name for name, column in zip(NAMES, coarse.matrix.T, strict=True) if len(np.unique(column)) > 200]
+    trees = TreeOptions(iterations=20, learning_rate=0.2, least_in_leaf=1, feature_share=1.0)
+    options = replace(SEARCHING, trees=trees, dropped=tuple(many))
     heavy = replace(options, trees=replace(options.trees, fraud_weight=2.0))
     weighted = grow(coarse, heavy, lambda _: None)
     repeated = grow(coarse.rows(twice), options, lambda _: None)
     np.testing.assert_allclose(weighted.margin(coarse.matrix), repeated.margin(coarse.matrix), atol=1e-6)
+
+
+def test_thresholds_stay_between_the_same_singles() -> None:
+    random = np.random.default_rng(6)
+    values = np.concatenate([random.normal(0, 10.0 ** random.integers(-6, 9, 5_000)), np.arange(100) / 3, [0.0]])
+    singles = values.astype(np.float32)
+    on_values = between_singles(singles.astype(np.float64))
+    # The value itself goes left, rounded or not; its neighbour above goes right.
+    assert (values <= on_values).all()
+    assert (np.nextafter(singles, np.float32(np.inf)).astype(np.float64) > on_values).all()
+    below = np.nextafter(singles, np.float32(-np.inf)).astype(np.float64)
+    assert (singles > between_singles(below)).all()
+    assert (values > between_singles(below)).all()
 
 
 def test_growing_in_steps_is_growing_at_once(dataset: Dataset) -> None:
@@ -252,10 +265,10 @@ def test_thinning_keeps_every_fraud_and_goes_over_the_days(dataset: Dataset) -> 
 
 
 def test_recall_counts_what_the_budget_lets_through(bench: Bench) -> None:
-    perfect = judged(bench, bench.judge.is_fraud + 0.0, review_share=1.0)
+    perfect = judged(bench, bench.judge.is_fraud.astype(np.float64), review_share=1.0)
     assert perfect.recall_at_review == 1.0
     assert perfect.average_precision == 1.0
-    half = judged(bench, bench.judge.is_fraud + 0.0, review_share=bench.judge.is_fraud.mean() / 2)
+    half = judged(bench, bench.judge.is_fraud.astype(np.float64), review_share=bench.judge.is_fraud.mean() / 2)
     assert half.recall_at_review == pytest.approx(0.5, abs=0.02)
     assert len(half.resampled["recall_at_review"]) == SEARCHING.search.resamples
 
@@ -280,6 +293,24 @@ def test_everything_together_is_deterministic(dataset: Dataset, searched: Traine
     again = train(dataset, SEARCHING, quiet)
     assert again.artifact == searched.artifact
     assert again.metrics["search"] == searched.metrics["search"]
+
+
+def test_vectors_of_single_precision_are_learned_from_and_served_exactly(dataset: Dataset) -> None:
+    """A million payments are held so: what the scorer reads has more digits, and lands in the same leaves."""
+    options = replace(SEARCHING, weeks=0, search=SearchOptions(candidates=0))
+    halved = replace(dataset, matrix=dataset.matrix.astype(np.float32))
+    found = train(halved, options, quiet)
+    scorer = Scorer.load(found.artifact)
+    margins = scorer.score(dataset.matrix).margin
+    np.testing.assert_array_equal(margins, scorer.score(halved.matrix).margin)
+    grown = grow(
+        split(halved, options.split).train,
+        replace(options, dropped=tuple(found.metrics["dropped_features"])),
+        lambda _: None,
+    )
+    np.testing.assert_allclose(scorer.score(halved.matrix).margin, grown.margin(halved.matrix), rtol=0, atol=1e-9)
+    whole = train(dataset, options, quiet).metrics["average_precision"]
+    assert found.metrics["average_precision"] == pytest.approx(whole, abs=0.01)
 
 
 # Cut short, and taken up again
