@@ -17,11 +17,15 @@ from core.base.terms import Action, RunStatus
 from core.infra.resources import Resources, open_resources
 from core.stores import policy
 from core.tables.policy import TrainingRun
+from models.scoring.options import SearchOptions, TrainingOptions
 from workers.retrain import train_and_register
 
 BY = system("demo")
 PER_DAY = 300
 """Ninety days of so many payments: enough to learn from, and few enough that people see an alert within a minute."""
+
+FIRST = TrainingOptions(search=SearchOptions(candidates=0), weeks=1)
+"""Somebody waits: no search for better trees, and one week of the past judged instead of four."""
 
 
 class FirstRunFailed(RondaError):
@@ -43,7 +47,7 @@ async def first_run(settings: Settings, tell: Callable[[Step], None]) -> None:
 
 async def _train(resources: Resources, tell: Callable[[Step], None]) -> None:
     run = await _own_run(resources)
-    model = await train_and_register(resources, run.id, lambda share, _: tell(Step(share, FIRST_TRAINING)))
+    model = await train_and_register(resources, run.id, lambda share, _: tell(Step(share, FIRST_TRAINING)), FIRST)
     async with resources.postgres.unit_of_work() as work:
         if model is None:
             failed = await policy.run(work, run.id)

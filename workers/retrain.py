@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -36,6 +36,7 @@ from workers.trainings import RunFolder
 
 log = structlog.get_logger()
 ACTOR = system("retrain")
+DEFAULT: Final = TrainingOptions()
 TELL_EVERY_S: Final = 0.5
 RENEW_EVERY: Final = 20
 """The lease is renewed at least once in so many tells, however slow the step."""
@@ -67,7 +68,10 @@ async def _next_run(context: JobContext) -> TrainingRun | None:
 
 
 async def train_and_register(
-    resources: Resources, run_id: UUID, report: Report = lambda _fraction, _step: None
+    resources: Resources,
+    run_id: UUID,
+    report: Report = lambda _fraction, _step: None,
+    options: TrainingOptions = DEFAULT,
 ) -> RegisteredModel | None:
     """One run from start to end; None when it failed or was cancelled (its row says why). Waits while another worker has it.
 
@@ -76,7 +80,7 @@ async def train_and_register(
     while True:
         run = await _take_up(resources, run_id)
         if run:
-            return await _carry_out(resources, run, report)
+            return await _carry_out(resources, run, report, options=options)
         async with resources.postgres.reading() as work:
             found = await policy.run(work, run_id)
             if found is None or trainings.over(found):
@@ -95,13 +99,14 @@ async def _carry_out(
     run: TrainingRun,
     report: Report = lambda _fraction, _step: None,
     stopping: Callable[[], bool] = lambda: False,
+    options: TrainingOptions = DEFAULT,
 ) -> RegisteredModel | None:
     progress, folder = _Progress(resources, run, report, stopping), RunFolder(resources.settings.data_dir, run.id)
     telling = asyncio.create_task(progress.tell_for_ever())
     try:
         # Who may not sign learns it before the work, not after.
         await asyncio.to_thread(lambda: resources.artifacts.signer)
-        model = await _register(resources, run, await _train(resources, run, progress, folder))
+        model = await _register(resources, run, await _train(resources, run, progress, folder, options))
     except TrainingCancelled:
         await _stopped(resources, run, folder, lost=progress.lost)
         return None
@@ -161,7 +166,9 @@ class _Progress:
             )  # fmt: skip
 
 
-async def _train(resources: Resources, run: TrainingRun, progress: _Progress, folder: RunFolder) -> Trained:
+async def _train(
+    resources: Resources, run: TrainingRun, progress: _Progress, folder: RunFolder, options: TrainingOptions
+) -> Trained:
     """On what was known when the run was asked for: a training that is taken up again has the same data before it."""
     checkpoints = await asyncio.to_thread(folder.open)
     progress.note(0.0, "reading payments and labels")
@@ -169,7 +176,7 @@ async def _train(resources: Resources, run: TrainingRun, progress: _Progress, fo
         columns = await read_history(work, until=run.requested_at)
         champion = await policy.champion(work)
     progress.check()
-    options = TrainingOptions(champion=await asyncio.to_thread(_champion, resources, champion))
+    options = replace(options, champion=await asyncio.to_thread(_champion, resources, champion))
     vectors = await _vectors(resources, columns, options, progress, folder)
     progress.check()
     provenance = {
