@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from backend import synthetic
 from backend.demo import load_history
-from backend.first_run import PER_DAY
+from backend.first_run import FIRST, PER_DAY
 from core.acts import people, registry
 from core.acts.audit import Actor, system
 from core.base.ids import ModelId, new_uuid
@@ -67,7 +67,7 @@ async def history(resources: Resources) -> None:
 async def trained(resources: Resources) -> RegisteredModel:
     async with resources.postgres.unit_of_work() as work:
         run = await registry.request_training(work, by=system("test"))
-    model = await train_and_register(resources, run.id)
+    model = await train_and_register(resources, run.id, options=FIRST)
     async with resources.postgres.reading() as work:
         ended = await policy.run(work, run.id)
     assert model is not None, ended
