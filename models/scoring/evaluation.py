@@ -12,6 +12,8 @@ from models.scoring.artifact import Thresholds
 from models.scoring.dataset import BoolArray, Dataset
 
 CARDS_A_DAY: Final = 100
+KNOWN_DAYS: Final = 7
+"""Frauds of so many days before the label delay make a card known when a test period begins."""
 _MS_PER_DAY: Final = DAY_S * 1000
 
 
@@ -97,7 +99,7 @@ def unknown_cards(
     day = (time_ms - first_day_ms) // _MS_PER_DAY
     chosen = np.zeros(len(time_ms), dtype=bool)
     for today in range(days):
-        past = is_fraud & (day >= -delay_days - 7) & (day < today - delay_days)
+        past = is_fraud & (day >= -delay_days - KNOWN_DAYS) & (day < today - delay_days)
         chosen |= (day == today) & ~np.isin(card, np.unique(card[past]))
     return chosen
 

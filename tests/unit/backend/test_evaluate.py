@@ -181,6 +181,16 @@ def test_nothing_after_the_window_changes_what_is_learned(file: Path) -> None:
     np.testing.assert_array_equal(first.probability, again.probability)
 
 
+def test_a_week_comes_out_the_same_whatever_other_weeks_are_judged(file: Path) -> None:
+    """Vectors of payments that no judged week needs are not even kept."""
+    both, late = (evaluate(file, since=START + timedelta(days=days))["weeks"] for days in (54, 61))
+    assert [one["from"] for one in both] == ["2021-04-24", "2021-05-01", "2021-05-08"]
+    timed = {"fit_seconds"}
+    assert [{k: v for k, v in one.items() if k not in timed} for one in both[1:]] == [
+        {k: v for k, v in one.items() if k not in timed} for one in late
+    ]
+
+
 def test_labels_reach_the_features_only_after_the_delay(file: Path) -> None:
     """A longer delay means that merchants' labels are known later."""
     column = NAMES.index("merchant_labels_30d")
