@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from core.base.clock import from_ms, rfc3339, to_ms
-from core.base.terms import Label, LabelSource
+from core.base.terms import Label, LabelSource, Outcome
 from core.stores.watching import AlertTruth, FraudReport, LabelledPayment, ScoredPayment
 from core.tables.policy import RegisteredModel
 from models.features.catalogue import ATTRIBUTES, FEATURES, NAMES
@@ -153,8 +153,11 @@ def labels_json(found: Arrival | None, old_enough: int) -> dict[str, Any]:
     }
 
 
-def precision_json(alerts: Sequence[AlertTruth], since: datetime, until: datetime) -> dict[str, Any] | None:
-    judged = [_alert(one) for one in alerts]
+def precision_json(
+    alerts: Sequence[AlertTruth], since: datetime, until: datetime, *, presume: bool
+) -> dict[str, Any] | None:
+    """presume: as in `judged_payments`."""
+    judged = [_alert(one, presume) for one in alerts]
     if not judged:
         return None
     return {
@@ -166,12 +169,13 @@ def precision_json(alerts: Sequence[AlertTruth], since: datetime, until: datetim
     }
 
 
-def _alert(row: AlertTruth) -> JudgedAlert:
+def _alert(row: AlertTruth, presume: bool) -> JudgedAlert:
     return JudgedAlert(
         reason=row.reason or RULES,
         label=Label(row.label) if row.label else None,
         analyst=Label(row.analyst) if row.analyst else None,
         told_later=row.source in (LabelSource.CUSTOMER.value, LabelSource.CHARGEBACK.value),
+        presumed=presume and row.label is None and row.outcome != Outcome.DECLINE.value,
     )
 
 
@@ -185,14 +189,12 @@ class Judged:
 
 
 def judged_payments(found: Judged, *, presume: bool) -> JudgedPayments:
-    """presume: an approved payment nobody complained about is legitimate, as in the training. Otherwise only what was looked at counts,
-    weighted by its chance of that.
-
-    An alert that nobody labelled is left out: a declined payment is charged back by nobody, whatever it was.
+    """presume: a payment old enough that nobody complained about is legitimate, as in the training, unless it was declined: nobody charges
+    that back, whatever it was. Otherwise only what was looked at and labelled counts, weighted by its chance of being looked at.
     """
     if presume:
         said = {one.uid for one in found.labelled}
-        silent = [one for one in found.sampled if one.uid not in said and not one.looked_at]
+        silent = [one for one in found.sampled if one.uid not in said and one.outcome != Outcome.DECLINE.value]
         told = [(one, 1.0) for one in found.labelled if one.label != Label.UNSURE.value]
     else:
         silent = []
@@ -203,14 +205,14 @@ def judged_payments(found: Judged, *, presume: bool) -> JudgedPayments:
         ]
     rows: list[LabelledPayment | ScoredPayment] = [*(one for one, _ in told), *silent]
     customers: dict[str, int] = {}
-    nobody = np.zeros(len(silent), dtype=np.bool_)
+    fraud = [one.label == Label.FRAUD.value for one, _ in told] + [False] * len(silent)
     return JudgedPayments(
         occurred_at_ms=np.array([to_ms(one.occurred_at) for one in rows], dtype=np.int64),
         customer=np.array([customers.setdefault(one.customer_id, len(customers)) for one in rows], dtype=np.int64),
         score=np.array([one.score for one in rows], dtype=np.float64),
-        is_fraud=np.append(np.array([one.label == Label.FRAUD.value for one, _ in told], dtype=np.bool_), nobody),
+        is_fraud=np.array(fraud, dtype=np.bool_),
         weight=np.append([weight for _, weight in told], np.full(len(silent), 1 / found.share)),
-        labelled_alert=np.append(np.array([one.looked_at for one, _ in told], dtype=np.bool_), nobody),
+        is_alert=np.array([one.outcome != Outcome.APPROVE.value for one in rows], dtype=np.bool_),
     )
 
 

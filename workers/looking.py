@@ -115,12 +115,13 @@ def _stretches(chosen: Stretches) -> list[Stretch]:
 
 def _measured(model: RegisteredModel, scorer: Scorer | None, seen: _Seen, began: datetime) -> Watch:
     compared = findings.compared(scorer, seen.recent)
-    payments = findings.judged_payments(seen.judged, presume=findings.presumes(model))
+    presume = findings.presumes(model)
+    payments = findings.judged_payments(seen.judged, presume=presume)
     performance = findings.performance_json(payments, seen.until, model)
     figures: dict[str, Any] = {
         **findings.drift_json(compared),
         "labels": findings.labels_json(seen.arrival, seen.old_enough_days),
-        "precision": findings.precision_json(seen.alerts, seen.since, seen.until),
+        "precision": findings.precision_json(seen.alerts, seen.since, seen.until, presume=presume),
         "performance": performance,
         "notes": [],
     }

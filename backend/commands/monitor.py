@@ -92,6 +92,7 @@ def _precision(precision: dict[str, Any]) -> list[dict[str, str]]:
             "reason": reason,
             "alerts": f"{one['alerts']:,}",
             "labelled": f"{one['labelled']:,}",
+            "silent, so legitimate": f"{one['presumed']:,}",
             "fraud": _share(one["precision"], one["interval"]),
         }
         for reason, one in rows
@@ -100,6 +101,7 @@ def _precision(precision: dict[str, Any]) -> list[dict[str, str]]:
             "reason": f"analysts said {said['label']}, told later",
             "alerts": "",
             "labelled": f"{said['payments']:,}",
+            "silent, so legitimate": "",
             "fraud": f"borne out {_share(said['share'], said['interval'])}",
         }
         for said in precision["agreement"]["said"]

@@ -80,19 +80,17 @@ async def walk_vectors(
 
 @dataclass(frozen=True)
 class ScoredPayment:
-    """looked_at: it was not simply approved."""
-
     uid: UUID
     occurred_at: datetime
     customer_id: str
     score: float
-    looked_at: bool
+    outcome: str
 
 
 async def scored(work: UnitOfWork, stretches: Sequence[Stretch], model_id: ModelId) -> list[ScoredPayment]:
     """Payments of these stretches that this model scored."""
     query = text(
-        f"SELECT t.uid, t.occurred_at, t.customer_id, d.score, d.outcome <> 'approve' FROM {_STRETCHES} "  # noqa: S608 - no value is in it
+        f"SELECT t.uid, t.occurred_at, t.customer_id, d.score, d.outcome FROM {_STRETCHES} "  # noqa: S608 - no value is in it
         "WHERE d.model_id = :model AND d.score IS NOT NULL"
     )
     return [ScoredPayment(*row) for row in await work.run(query, {**_bounds(stretches), "model": model_id})]
@@ -126,7 +124,7 @@ class LabelledPayment:
     occurred_at: datetime
     customer_id: str
     score: float
-    looked_at: bool
+    outcome: str
     label: str
     alerted: bool
     control_probability: float | None
@@ -138,7 +136,7 @@ async def labelled(
     """Payments of [since, until) that this model scored and of which something was said; the newest when there are more."""
     query = text(
         """
-        SELECT DISTINCT ON (t.uid) t.uid, t.occurred_at, t.customer_id, d.score, d.outcome <> 'approve', l.label,
+        SELECT DISTINCT ON (t.uid) t.uid, t.occurred_at, t.customer_id, d.score, d.outcome, l.label,
                a.id IS NOT NULL, a.control_probability
         FROM label AS l
         JOIN transaction AS t ON t.uid = l.transaction_uid AND t.occurred_at >= :since AND t.occurred_at < :until
@@ -159,6 +157,7 @@ class AlertTruth:
     analyst said last.
     """
 
+    outcome: str
     reason: str | None
     label: str | None
     source: str | None
@@ -171,7 +170,7 @@ async def alert_truths(
     """Alerts on their own merit of payments of [since, until) that this model decided, newest first; control samples are none."""
     query = text(
         """
-        SELECT jsonb_path_query_first(d.reasons, '$[*] ? (@.direction == "up").code') #>> '{}',
+        SELECT d.outcome, jsonb_path_query_first(d.reasons, '$[*] ? (@.direction == "up").code') #>> '{}',
                counts.label, counts.label_source, analyst.label
         FROM alert AS a
         JOIN decision AS d ON d.transaction_uid = a.transaction_uid AND d.version = 1 AND d.model_id = :model

@@ -104,11 +104,11 @@ class ModelWatch(SQLModel, table=True):
       score             the same of the calibrated score, without `feature`; null = not measured
       labels            {curve: [[days, share of frauds known by that age]], frauds, half_days, old_enough_days, measured}
       precision         {from, until, all: P, by_reason: [P with `reason`], agreement: A}; null = no alert old enough
-        P = {alerts, labelled, frauds, precision, interval}
+        P = {alerts, labelled, presumed, frauds, precision, interval}; precision is of those labelled, or presumed legitimate after so long
         A = {payments, agreed, share, interval, said: [{label, payments, confirmed, share, interval}]}: the analysts' labels against what
             customers and chargebacks said later
       performance       {training: F, recent: F, weeks: [F], decayed, since}; F = {from, until, payments, frauds, fraud_rate,
-                        average_precision, interval, calibration_ratio, alerts_labelled, precision, precision_interval}; the average
+                        average_precision, interval, calibration_ratio, alerts, precision, precision_interval}; the average
                         precision of `recent` and `weeks` is as if frauds were as frequent as at training; `training` lacks some keys
       notes             [sentence]
     proposal: {reasons: [{code, text, ...facts}], training: id of the training run it asked for or null, held_back: why none was, or null};

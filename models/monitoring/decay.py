@@ -32,7 +32,7 @@ class JudgedPayments:
     """Payments the model decided and whose truth is known or presumed. All (n,).
 
     score: calibrated, as decided. customer: numbers that tell them apart. weight: how many payments each stands for.
-    labelled_alert: it was to be looked at, and somebody said what it was.
+    is_alert: it was to be looked at, or declined.
     """
 
     occurred_at_ms: IntArray
@@ -40,7 +40,7 @@ class JudgedPayments:
     score: FloatArray
     is_fraud: BoolArray
     weight: FloatArray
-    labelled_alert: BoolArray
+    is_alert: BoolArray
 
     def __len__(self) -> int:
         return len(self.score)
@@ -115,8 +115,7 @@ def performance(payments: JudgedPayments, until_ms: int, then: Then, draws: Boot
 def figures(payments: JudgedPayments, from_ms: int, until_ms: int, then: Then, draws: Bootstrap) -> dict[str, Any]:
     """Of the payments of [from, until). What too few frauds, or nothing but frauds, cannot tell is None."""
     part = payments.between(from_ms, until_ms)
-    frauds, alerts = int(part.is_fraud.sum()), int(part.labelled_alert.sum())
-    right = int((part.labelled_alert & part.is_fraud).sum())
+    frauds = int(part.is_fraud.sum())
     average_precision, bounds = _ranking(part, then.fraud_rate, draws)
     return {
         "from": clock.rfc3339(clock.from_ms(from_ms)),
@@ -127,10 +126,19 @@ def figures(payments: JudgedPayments, from_ms: int, until_ms: int, then: Then, d
         "average_precision": average_precision,
         "interval": bounds,
         "calibration_ratio": float((part.weight * part.score).sum() / part.weight[part.is_fraud].sum()) if frauds else None,
-        "alerts_labelled": alerts,
-        "precision": right / alerts if alerts else None,
-        "precision_interval": wilson(right, alerts),
+        **_alerts(part),
     }  # fmt: skip
+
+
+def _alerts(part: JudgedPayments) -> dict[str, Any]:
+    """alerts: those with a truth, known or presumed. The interval counts as many of them as their weights are worth (Kish 1965)."""
+    weight, right = part.weight[part.is_alert], part.is_fraud[part.is_alert]
+    total = float(weight.sum())
+    if total == 0:
+        return {"alerts": 0, "precision": None, "precision_interval": None}
+    share, worth = float(weight[right].sum()) / total, total**2 / float((weight**2).sum())
+    interval = wilson(round(share * worth), round(worth))
+    return {"alerts": round(total), "precision": share, "precision_interval": interval}
 
 
 def _ranking(

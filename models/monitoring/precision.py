@@ -25,13 +25,14 @@ def wilson(hits: int, of: int, confidence: float = 0.95) -> list[float] | None:
 class JudgedAlert:
     """reason: code of the group that raised the score most, or RULES. label: what counts now. analyst: what the analyst said.
 
-    told_later: `label` is a customer's or a chargeback's.
+    told_later: `label` is a customer's or a chargeback's. presumed: nobody said anything for so long that it passes for legitimate.
     """
 
     reason: str
     label: Label | None
     analyst: Label | None
     told_later: bool
+    presumed: bool = False
 
 
 def share(hits: int, of: int) -> dict[str, Any]:
@@ -39,13 +40,17 @@ def share(hits: int, of: int) -> dict[str, Any]:
 
 
 def precision(alerts: Sequence[JudgedAlert]) -> dict[str, Any]:
-    """{alerts, labelled, frauds, precision, interval}. An alert that nobody labelled, or of which nobody is sure, says nothing."""
+    """{alerts, labelled, presumed, frauds, precision, interval}; precision is of those labelled or presumed legitimate. Where only
+    chargebacks speak, the labelled alone would all be frauds. Any other alert that nobody labelled, or is sure of, says nothing.
+    """
     said = Counter(alert.label for alert in alerts)
+    presumed = sum(alert.presumed for alert in alerts)
     frauds, labelled = said[Label.FRAUD], said[Label.FRAUD] + said[Label.LEGITIMATE]
-    found = share(frauds, labelled)
+    found = share(frauds, labelled + presumed)
     return {
         "alerts": len(alerts),
         "labelled": labelled,
+        "presumed": presumed,
         "frauds": frauds,
         "precision": found["share"],
         "interval": found["interval"],

@@ -117,7 +117,7 @@ def _performance(found: Findings) -> Iterator[dict[str, Any]]:
     if _alerts_worse(then, recent):
         yield {
             "code": "alert_precision",
-            "text": f"fewer alerts are right: {_figure(recent['precision'], recent['precision_interval'])} of those labelled were fraud, "
+            "text": f"fewer alerts are right: {_figure(recent['precision'], recent['precision_interval'])} of them were fraud, "
             f"{_figure(then['precision'], then['precision_interval'])} when the model was judged",
             "before": then["precision"],
             "before_interval": then["precision_interval"],
@@ -129,7 +129,7 @@ def _performance(found: Findings) -> Iterator[dict[str, Any]]:
 
 def _alerts_worse(then: Mapping[str, Any], recent: Mapping[str, Any]) -> bool:
     before, now = then["precision_interval"], recent["precision_interval"]
-    if not before or not now or recent["alerts_labelled"] < LEAST_ALERTS:
+    if not before or not now or recent["alerts"] < LEAST_ALERTS:
         return False
     return bool(now[1] < before[0] and then["precision"] - recent["precision"] >= LEAST_FALL)
 

@@ -29,7 +29,7 @@ def judged(
         score=1 / (1 + np.exp(-margin)),
         is_fraud=fraud,
         weight=np.ones(rows),
-        labelled_alert=margin > 2.0,
+        is_alert=margin > 2.0,
     )
 
 
@@ -61,7 +61,7 @@ def test_average_precision_is_scikit_learns_when_frauds_are_as_frequent() -> Non
     low, high = found["interval"]
     assert low < found["average_precision"] < high
     assert found["frauds"] == payments.is_fraud.sum()
-    alerts = payments.labelled_alert
+    alerts = payments.is_alert
     assert found["precision"] == pytest.approx(payments.is_fraud[alerts].mean())
 
 
@@ -84,7 +84,7 @@ def test_a_weight_is_as_good_as_so_many_payments() -> None:
         payments.score[kept],
         payments.is_fraud[kept],
         np.where(payments.is_fraud[kept], 1.0, 4.0),
-        payments.labelled_alert[kept],
+        payments.is_alert[kept],
     )
     whole, part = (figures(one, 0, UNTIL, then(payments), QUICK) for one in (payments, thinned))
     assert part["payments"] == pytest.approx(whole["payments"], rel=0.05)
@@ -178,7 +178,7 @@ def test_decay_is_a_reason_with_both_intervals() -> None:
 
 def test_alerts_that_are_less_often_right_are_a_reason() -> None:
     payments = judged()
-    now = replace(payments, labelled_alert=payments.score > 0.6)
+    now = replace(payments, is_alert=payments.score > 0.6)
     [reason] = reasons(found(performance=performance(now, UNTIL, then(payments), QUICK)))
     assert reason["code"] == "alert_precision"
     assert reason["now_interval"][1] < reason["before_interval"][0]

@@ -100,6 +100,14 @@ def test_precision_counts_only_what_somebody_was_sure_of() -> None:
     assert precision([])["precision"] is None
 
 
+def test_alerts_that_stayed_silent_long_enough_count_as_legitimate() -> None:
+    """Only chargebacks speak: of the labelled all were fraud, of the alerts a third."""
+    silent = [JudgedAlert("amount", None, None, told_later=False, presumed=True)] * 4
+    found = precision([*alert("amount", FRAUD, later=True, times=2), *silent, *alert("amount", None)])
+    assert (found["alerts"], found["labelled"], found["presumed"], found["frauds"]) == (7, 2, 4, 2)
+    assert (found["precision"], found["interval"]) == (pytest.approx(1 / 3), wilson(2, 6))
+
+
 def test_agreement_is_of_what_was_told_later_only() -> None:
     alerts = [
         *alert("amount", FRAUD, FRAUD, later=True, times=9),

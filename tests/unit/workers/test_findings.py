@@ -138,31 +138,31 @@ def test_without_enough_frauds_the_training_s_label_delay_is_taken() -> None:
     }
 
 
-def labelled(number: int, label: str, *, looked_at: bool = True, control: float | None = None) -> LabelledPayment:
-    alerted = looked_at or control is not None
-    return LabelledPayment(UUID(int=number), NOW, f"c{number}", 0.5, looked_at, label, alerted, control)
+def labelled(number: int, label: str, outcome: str = "review", control: float | None = None) -> LabelledPayment:
+    alerted = outcome != "approve" or control is not None
+    return LabelledPayment(UUID(int=number), NOW, f"c{number}", 0.5, outcome, label, alerted, control)
 
 
-def silent(number: int, *, looked_at: bool = False) -> ScoredPayment:
-    return ScoredPayment(UUID(int=number), NOW, f"c{number}", 0.1, looked_at)
+def silent(number: int, outcome: str = "approve") -> ScoredPayment:
+    return ScoredPayment(UUID(int=number), NOW, f"c{number}", 0.1, outcome)
 
 
 def test_silence_is_legitimate_where_the_training_took_it_so() -> None:
-    """Of the sampled: one was labelled, one is an alert nobody labelled, one is of nobody known; two stand for ten each."""
-    said = [labelled(1, "fraud"), labelled(2, "legitimate", looked_at=False), labelled(3, "unsure")]
-    sampled = [silent(1), silent(3), silent(4, looked_at=True), silent(5), silent(6)]
+    """Of the sampled two were labelled and one declined; the other two stand for ten each."""
+    said = [labelled(1, "fraud"), labelled(2, "legitimate", "approve"), labelled(3, "unsure")]
+    sampled = [silent(1), silent(3), silent(4, "decline"), silent(5), silent(6, "review")]
     found = findings.judged_payments(Judged(said, sampled, 0.1), presume=True)
     assert found.is_fraud.tolist() == [True, False, False, False]
     assert found.weight.tolist() == pytest.approx([1.0, 1.0, 10.0, 10.0])
-    assert found.labelled_alert.tolist() == [True, False, False, False]
+    assert found.is_alert.tolist() == [True, False, False, True]
     assert len(set(found.customer.tolist())) == 4
 
 
 def test_silence_means_nothing_where_the_training_went_by_the_control_sample() -> None:
     said = [
         labelled(1, "fraud"),
-        labelled(2, "legitimate", looked_at=False, control=0.01),
-        labelled(3, "fraud", looked_at=False),
+        labelled(2, "legitimate", "approve", control=0.01),
+        labelled(3, "fraud", "approve"),
     ]
     found = findings.judged_payments(Judged(said, [silent(5)], 0.1), presume=False)
     assert found.is_fraud.tolist() == [True, False]
@@ -174,20 +174,25 @@ def test_silence_means_nothing_where_the_training_went_by_the_control_sample() -
 def test_nothing_to_judge_is_nothing() -> None:
     nothing = findings.judged_payments(Judged([], [], 1.0), presume=True)
     assert findings.performance_json(nothing, NOW, model()) is None
-    assert findings.precision_json([], NOW, NOW) is None
+    assert findings.precision_json([], NOW, NOW, presume=True) is None
 
 
 def test_alerts_are_told_by_reason_and_by_who_said_what() -> None:
     rows = [
-        AlertTruth("device_activity", "fraud", "chargeback", "fraud"),
-        AlertTruth("device_activity", "legitimate", "analyst", "legitimate"),
-        AlertTruth(None, None, None, None),
+        AlertTruth("decline", "device_activity", "fraud", "chargeback", "fraud"),
+        AlertTruth("review", "device_activity", "legitimate", "analyst", "legitimate"),
+        AlertTruth("review", None, None, None, None),
+        AlertTruth("decline", None, None, None, None),
     ]
-    told = findings.precision_json(rows, NOW - timedelta(days=30), NOW)
+    told = findings.precision_json(rows, NOW - timedelta(days=30), NOW, presume=True)
     assert told is not None
     assert [(one["reason"], one["alerts"], one["frauds"]) for one in told["by_reason"]] == [
         ("device_activity", 2, 1),
-        ("rules", 1, 0),
+        ("rules", 2, 0),
     ]
+    assert [one["presumed"] for one in told["by_reason"]] == [0, 1]
+    without = findings.precision_json(rows, NOW - timedelta(days=30), NOW, presume=False)
+    assert without is not None
+    assert without["all"]["presumed"] == 0
     assert (told["agreement"]["payments"], told["agreement"]["agreed"]) == (1, 1)
     assert told["until"] == "2026-05-01T00:00:00.000Z"
