@@ -36,7 +36,6 @@ from workers.trainings import RunFolder
 
 log = structlog.get_logger()
 ACTOR = system("retrain")
-DEFAULT: Final = TrainingOptions()
 TELL_EVERY_S: Final = 0.5
 RENEW_EVERY: Final = 20
 """The lease is renewed at least once in so many tells, however slow the step."""
@@ -71,7 +70,7 @@ async def train_and_register(
     resources: Resources,
     run_id: UUID,
     report: Report = lambda _fraction, _step: None,
-    options: TrainingOptions = DEFAULT,
+    options: TrainingOptions | None = None,
 ) -> RegisteredModel | None:
     """One run from start to end; None when it failed or was cancelled (its row says why). Waits while another worker has it.
 
@@ -99,7 +98,7 @@ async def _carry_out(
     run: TrainingRun,
     report: Report = lambda _fraction, _step: None,
     stopping: Callable[[], bool] = lambda: False,
-    options: TrainingOptions = DEFAULT,
+    options: TrainingOptions | None = None,
 ) -> RegisteredModel | None:
     progress, folder = _Progress(resources, run, report, stopping), RunFolder(resources.settings.data_dir, run.id)
     telling = asyncio.create_task(progress.tell_for_ever())
@@ -167,7 +166,7 @@ class _Progress:
 
 
 async def _train(
-    resources: Resources, run: TrainingRun, progress: _Progress, folder: RunFolder, options: TrainingOptions
+    resources: Resources, run: TrainingRun, progress: _Progress, folder: RunFolder, options: TrainingOptions | None
 ) -> Trained:
     """On what was known when the run was asked for: a training that is taken up again has the same data before it."""
     checkpoints = await asyncio.to_thread(folder.open)
@@ -176,7 +175,7 @@ async def _train(
         columns = await read_history(work, until=run.requested_at)
         champion = await policy.champion(work)
     progress.check()
-    options = replace(options, champion=await asyncio.to_thread(_champion, resources, champion))
+    options = replace(options or TrainingOptions(), champion=await asyncio.to_thread(_champion, resources, champion))
     vectors = await _vectors(resources, columns, options, progress, folder)
     progress.check()
     provenance = {
