@@ -29,6 +29,8 @@ class Lexicon:
     yes: str
     no: str
     span: str
+    alone: str
+    itself: str
     usual: str
     usual_here: str
     largest: str
@@ -52,6 +54,8 @@ EN: Final = Lexicon(
     yes="yes",
     no="no",
     span="{low} to {high}",
+    alone="this payment alone",
+    itself="this payment",
     usual="usual is {value}",
     usual_here="this customer's usual is {value}",
     largest="the largest so far {value}",
@@ -73,6 +77,8 @@ PT: Final = Lexicon(
     yes="sim",
     no="não",
     span="{low} a {high}",
+    alone="somente esta transação",
+    itself="esta transação",
     usual="o habitual é {value}",
     usual_here="o habitual deste cliente é {value}",
     largest="o maior até agora, {value}",

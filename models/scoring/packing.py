@@ -13,11 +13,12 @@ import numpy as np
 
 import models
 from core.base.clock import from_ms, rfc3339
-from models.features.catalogue import CATALOGUE_VERSION, NAMES
-from models.features.vector import FloatArray, FloatMatrix, Vectors
+from core.base.terms import EntityKind
+from models.features.catalogue import CATALOGUE_VERSION, FEATURES, NAMES
+from models.features.vector import FloatArray, FloatMatrix, IntArray, Vectors
 from models.scoring.anomaly import Isolation
 from models.scoring.artifact import FORMAT, Artifact, Calibration, Thresholds, encode, pack, pack_ensemble
-from models.scoring.dataset import Dataset
+from models.scoring.dataset import BoolArray, Dataset
 from models.scoring.growing import Grown
 from models.scoring.options import TrainingOptions
 from models.scoring.scorer import Past
@@ -73,18 +74,24 @@ def golden_rows(matrix: Vectors, margin: FloatArray) -> FloatMatrix:
 
 
 def usual_values(rows: Dataset) -> FloatMatrix:
-    """(3, features) 10th percentile, median and 90th over legitimate payments, values that occur; NaN for a feature none of them knows.
+    """(3, features) 10th percentile, median and 90th over legitimate payments, values that occur. NaN for a feature that most of those
+    that name its entity do not know: most merchants have no last fraud, so no time since one is usual.
 
     Column by column: memory is bounded.
     """
     legitimate = np.flatnonzero(~rows.is_fraud)
     usual = np.full((3, rows.matrix.shape[1]), np.nan)
-    for column in range(usual.shape[1]):
-        values = rows.matrix[legitimate, column]
-        known = values[~np.isnan(values)]
-        if len(known):
-            usual[:, column] = np.quantile(known, _USUAL, method="inverted_cdf")
+    naming = {kind: _known(rows, f"{kind}_velocity_1h_count", legitimate).sum() for kind in EntityKind}
+    for column, feature in enumerate(FEATURES):
+        known = _known(rows, feature.name, legitimate)
+        naming_it = naming[feature.entity] if feature.entity else len(legitimate)
+        if known.any() and 2 * known.sum() >= naming_it:
+            usual[:, column] = np.quantile(rows.matrix[legitimate[known], column], _USUAL, method="inverted_cdf")
     return usual
+
+
+def _known(rows: Dataset, name: str, which: IntArray) -> BoolArray:
+    return np.asarray(~np.isnan(rows.matrix[which, NAMES.index(name)]))
 
 
 def lineage_of(dataset_sha256: str, slices: Split, options: TrainingOptions, facts: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from models.scoring.telling import SECOND_SHARE, tell
 from models.scoring.words import NO_RANGE
 
 MOST_REASONS: Final = 8
-_LEAST_CONTRIBUTION: Final = 0.02
-"""Log-odds; groups that move the score by less (2 % of the odds) are noise to a reader."""
+_LEAST_CONTRIBUTION: Final = 0.05
+"""Log-odds; groups that move the score by less (5 % of the odds) are noise to a reader."""
 _MOST_FEATURES: Final = 4
 _LEAST_OWN_HISTORY: Final = 5
 _COLUMN: Final = {name: column for column, name in enumerate(NAMES)}
@@ -50,7 +50,8 @@ def reasons(
 
     vector, contributions, usual: (len(NAMES),). usual, usual_range: `Scorer`'s, of legitimate payments. Contributions of a group add up,
     so correlated features (an hour, a day, a week of the same device) make one reason instead of four. A feature's optional keys:
-    usual_range [low, high]; whose "customer" when `usual` is this customer's own, and `largest` the largest such value.
+    usual_range [low, high]; whose "customer" when `usual` is this customer's own, and `largest` the largest such value; base: the amount
+    (hundredths) that a ratio is of; made_by: "alone" when this payment is the only one, "itself" when the largest is this payment.
     """
     case = _Case(vector, contributions, payment.currency, usual, usual_range)
     totals = {code: float(contributions[columns].sum()) for code, columns in _GROUPS.items()}
@@ -86,6 +87,7 @@ def _feature(column: int, case: _Case) -> dict[str, Any]:
         "contribution": float(case.contributions[column]),
         "usual": _none_if_unknown(case.usual[column]),
     }
+    part |= _aside(feature, case)
     own = _own_usual(feature, case)
     if own:
         return part | own
@@ -94,6 +96,19 @@ def _feature(column: int, case: _Case) -> dict[str, Any]:
         if not (math.isnan(low) or math.isnan(high)):
             part["usual_range"] = [low, high]
     return part
+
+
+def _aside(feature: Feature, case: _Case) -> dict[str, Any]:
+    """What the sentence leaves open: how much a multiple is of, and whether a sum is of other payments at all."""
+    value, amount = case.value(feature.name), case.value("amount")
+    if feature.name.startswith("amount_to_") and value > 0 and amount > 0:
+        return {"base": amount / value}
+    if feature.unit != "hundredths" or feature.name == "amount":
+        return {}
+    evidence = evidence_of(feature, case.known)
+    if evidence and evidence.only_itself:
+        return {"made_by": "alone"}
+    return {"made_by": "itself"} if feature.name.endswith("_max") and value == amount else {}
 
 
 def _own_usual(feature: Feature, case: _Case) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from core.base.terms import Language
 from models.features.catalogue import FEATURES, Feature
 from models.scoring.lexicon import LEXICONS
-from models.scoring.words import NO_RANGE, clause, in_words, range_in_words
+from models.scoring.words import NO_RANGE, clause, in_words, money, range_in_words
 
 SECOND_SHARE: Final = 0.5
 """A second feature is told when it weighs at least this share of the first."""
@@ -43,11 +43,20 @@ def retell(
 def _with_usual(part: Mapping[str, Any], currency: str, language: Language) -> str:
     feature = _BY_NAME[part["name"]]
     value = math.nan if part["value"] is None else part["value"]
-    text = clause(feature, value, currency, language)
+    text = clause(feature, value, currency, language) + _aside(part, currency, language)
     if math.isnan(value) or feature.unit in NO_RANGE or (value == 0 and feature.said[language].when_zero is not None):
         return text
     usual = usual_in_words(part, feature, currency, language)
     return f"{text}; {usual}" if usual else text
+
+
+def _aside(part: Mapping[str, Any], currency: str, language: Language) -> str:
+    """What the number is a multiple of, or that this payment made it: ` (EUR 94.00)`."""
+    lexicon = LEXICONS[language]
+    if part.get("base") is not None:
+        return f" ({money(part['base'], currency, lexicon)})"
+    made = part.get("made_by")
+    return f" ({lexicon.alone if made == 'alone' else lexicon.itself})" if made else ""
 
 
 def usual_in_words(part: Mapping[str, Any], feature: Feature, currency: str, language: Language) -> str:

@@ -1,18 +1,22 @@
 """Reasons read like an analyst's words and differ with the case."""
 
 import re
+from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
 import pytest
 
+from core.base.terms import Language
 from core.contracts.messages import Payment
 from models.features.catalogue import FEATURES, GROUPS, NAMES, SUBJECTS
 from models.scoring.dataset import Dataset
 from models.scoring.evidence import Evidence, evidence_of
 from models.scoring.explainer import Explainer
+from models.scoring.packing import usual_values
 from models.scoring.reasons import MOST_REASONS, reasons
 from models.scoring.scorer import Scorer
+from models.scoring.telling import retell
 from models.scoring.words import clause, duration, in_words, money, number
 
 
@@ -74,6 +78,51 @@ def month_of(count: float, amount: float, **values: float) -> np.ndarray:
     return vector(
         customer_velocity_30d_count=count, customer_velocity_30d_amount=amount, customer_earlier_payments=20, **values
     )
+
+
+def test_a_multiple_says_of_what() -> None:
+    found = reasons(
+        vector(amount=94_000, amount_to_own_median=10),
+        contributions(amount_to_own_median=0.8),
+        payment(),
+        np.full(len(NAMES), np.nan),
+    )
+    assert found[0]["text"] == "The amount is 10 times the median of this customer's earlier payments (BRL 94.00)."
+    [told] = retell(found, "BRL", Language.PT_BR)
+    assert told["text"] == "O valor é 10 vezes a mediana das transações anteriores deste cliente (R$ 94,00)."
+
+
+@pytest.mark.parametrize(
+    ("count", "largest", "words"),
+    [
+        (1, 94_000, "BRL 940.00 (this payment alone)"),
+        (3, 94_000, "BRL 940.00 (this payment)"),
+        (3, 120_000, "BRL 1,200.00"),
+    ],
+)
+def test_a_sum_says_when_this_payment_made_it(count: int, largest: int, words: str) -> None:
+    found = reasons(
+        vector(amount=94_000, merchant_velocity_24h_count=count, merchant_velocity_24h_max=largest),
+        contributions(merchant_velocity_24h_max=0.8),
+        payment(),
+        np.full(len(NAMES), np.nan),
+    )
+    assert found[0]["text"] == f"The largest payment at this merchant in the last 24 hours is {words}."
+
+
+def test_usual_values_are_of_payments_that_could_know_them(dataset: Dataset) -> None:
+    """One payment in five names no device, none an address; here most merchants have no known fraud."""
+    rare = NAMES.index("merchant_since_fraud_s")
+    matrix = dataset.matrix.copy()
+    matrix[::3, rare] = np.nan
+    assert not np.isnan(usual_values(replace(dataset, matrix=matrix))[:, rare]).any()
+    matrix[::2, rare] = np.nan
+    low, middle, high = usual_values(replace(dataset, matrix=matrix))
+    assert np.isnan(low[rare])
+    for name in ("device_velocity_1h_count", "amount"):
+        column = NAMES.index(name)
+        assert low[column] < middle[column] < high[column]
+    assert np.isnan(middle[NAMES.index("ip_velocity_1h_count")])
 
 
 def test_a_customers_own_pace_leaves_out_the_window_in_question() -> None:
