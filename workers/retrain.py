@@ -252,7 +252,11 @@ def _replay_missing(
         replayed = np.empty_like(matrix) if logged else matrix
         replay_into(replayed, columns.history, report=told)
         folder.keep_replayed(columns.history, replayed)
-    np.copyto(matrix, replayed, where=missing[:, None])
+    if replayed is matrix:
+        # The same data, whether it was replayed now or before the training was cut short.
+        matrix[~missing] = np.nan
+    else:
+        np.copyto(matrix, replayed, where=missing[:, None])
 
 
 def _champion(resources: Resources, model: RegisteredModel | None) -> Scorer | None:
