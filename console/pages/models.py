@@ -73,7 +73,7 @@ async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -
 
 
 async def _answer(request: ConsoleRequest, *, problem: str = "", said: str = "", status: int = 200) -> Page:
-    template = "_models_body.html" if is_fragment(request) else "models.html"
+    template = "_models_answer.html" if is_fragment(request) else "models.html"
     return render(request, template, await _context(request, problem, said), status=status)
 
 
