@@ -27,7 +27,7 @@ class _Case:
 
     vector: FloatArray
     contributions: FloatArray
-    currency: str
+    payment: Payment
     usual: FloatArray
     usual_range: FloatMatrix | None
 
@@ -51,9 +51,10 @@ def reasons(
     vector, contributions, usual: (len(NAMES),). usual, usual_range: `Scorer`'s, of legitimate payments. Contributions of a group add up,
     so correlated features (an hour, a day, a week of the same device) make one reason instead of four. A feature's optional keys:
     usual_range [low, high]; whose "customer" when `usual` is this customer's own, and `largest` the largest such value; base: the amount
-    (hundredths) that a ratio is of; made_by: "alone" when this payment is the only one, "itself" when the largest is this payment.
+    (hundredths) that a ratio is of; made_by: "alone" when this payment is the only one, "itself" when the largest is this payment;
+    named: what a code stands for.
     """
-    case = _Case(vector, contributions, payment.currency, usual, usual_range)
+    case = _Case(vector, contributions, payment, usual, usual_range)
     totals = {code: float(contributions[columns].sum()) for code, columns in _GROUPS.items()}
     told = [code for code in totals if abs(totals[code]) >= _LEAST_CONTRIBUTION]
     told.sort(key=lambda code: -abs(totals[code]))
@@ -65,7 +66,7 @@ def _reason(code: str, total: float, case: _Case) -> dict[str, Any]:
     evidence = _evidence(features, case)
     return {
         "code": code,
-        "text": tell(features, case.currency),
+        "text": tell(features, case.payment.currency),
         "direction": "up" if total > 0 else "down",
         "contribution": total,
         "features": features,
@@ -103,6 +104,8 @@ def _aside(feature: Feature, case: _Case) -> dict[str, Any]:
     value, amount = case.value(feature.name), case.value("amount")
     if feature.name.startswith("amount_to_") and value > 0 and amount > 0:
         return {"base": amount / value}
+    if feature.unit == "code" and case.payment.merchant_category:
+        return {"named": case.payment.merchant_category}
     if feature.unit != "hundredths" or feature.name == "amount":
         return {}
     evidence = evidence_of(feature, case.known)

@@ -14,7 +14,7 @@ from models.features.catalogue import FEATURES, GROUPS
 AXES: Final = tuple(GROUPS)
 """Only vectors of one catalogue version can be compared."""
 MOST_CANDIDATES: Final = 20_000
-"""Newest earlier alerts looked at: about 0.1 s of PostgreSQL."""
+"""Newest earlier alerts looked at: about 0.2 s of PostgreSQL."""
 NEAREST: Final = 6
 FARTHEST: Final = 1.0
 _AXIS: Final = [AXES.index(feature.group) for feature in FEATURES]

@@ -51,8 +51,10 @@ def _with_usual(part: Mapping[str, Any], currency: str, language: Language) -> s
 
 
 def _aside(part: Mapping[str, Any], currency: str, language: Language) -> str:
-    """What the number is a multiple of, or that this payment made it: ` (EUR 94.00)`."""
+    """What the number is a multiple of or stands for, or that this payment made it: ` (EUR 94.00)`."""
     lexicon = LEXICONS[language]
+    if part.get("named"):
+        return f" ({part['named']})"
     if part.get("base") is not None:
         return f" ({money(part['base'], currency, lexicon)})"
     made = part.get("made_by")

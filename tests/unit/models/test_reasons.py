@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -108,6 +109,12 @@ def test_a_sum_says_when_this_payment_made_it(count: int, largest: int, words: s
         np.full(len(NAMES), np.nan),
     )
     assert found[0]["text"] == f"The largest payment at this merchant in the last 24 hours is {words}."
+
+
+def test_a_merchant_category_is_named() -> None:
+    grocer = msgspec.structs.replace(payment(), merchant_category="grocery")
+    found = reasons(vector(category_code=17_000), contributions(category_code=0.4), grocer, np.full(len(NAMES), np.nan))
+    assert found[0]["text"] == "The merchant category (grocery)."
 
 
 def test_usual_values_are_of_payments_that_could_know_them(dataset: Dataset) -> None:
