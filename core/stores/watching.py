@@ -1,6 +1,8 @@
 """SQL of the monitoring: bounded reads of recent decisions, of labels as they came, and of alerts with what they turned out to be.
 
 Windows are event time (`occurred_at`), so a replay of past payments is looked at as it would have been then.
+
+LIMIT in a lateral subquery is there for the planner: row by row over an index, never a join with whole tables, statistics or not.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -25,7 +27,7 @@ _STRETCHES = """
         SELECT uid, occurred_at, customer_id FROM transaction
         WHERE occurred_at >= stretch.starts AND occurred_at < stretch.ends AND NOT imported
         ORDER BY occurred_at LIMIT :burst) AS t
-    JOIN decision AS d ON d.transaction_uid = t.uid AND d.version = 1
+    CROSS JOIN LATERAL (SELECT * FROM decision WHERE transaction_uid = t.uid AND version = 1 LIMIT 1) AS d
 """
 
 Stretch = tuple[datetime, datetime]
@@ -107,9 +109,10 @@ async def fraud_reports(work: UnitOfWork, since: datetime, limit: int = 100_000)
     query = text(
         """
         SELECT t.occurred_at, min(l.reported_at)
-        FROM label AS l JOIN transaction AS t ON t.uid = l.transaction_uid
+        FROM label AS l
+        CROSS JOIN LATERAL (SELECT uid, occurred_at FROM transaction WHERE uid = l.transaction_uid LIMIT 1) AS t
         WHERE l.received_at >= :since AND t.occurred_at >= :since AND l.label = :fraud
-        GROUP BY t.uid ORDER BY t.occurred_at DESC LIMIT :limit
+        GROUP BY t.uid, t.occurred_at ORDER BY t.occurred_at DESC LIMIT :limit
         """
     )
     values = {"since": since, "fraud": Label.FRAUD.value, "limit": limit}
@@ -139,10 +142,11 @@ async def labelled(
         SELECT DISTINCT ON (t.uid) t.uid, t.occurred_at, t.customer_id, d.score, d.outcome, l.label,
                a.id IS NOT NULL, a.control_probability
         FROM label AS l
-        JOIN transaction AS t ON t.uid = l.transaction_uid AND t.occurred_at >= :since AND t.occurred_at < :until
-        JOIN decision AS d ON d.transaction_uid = t.uid AND d.version = 1
-        LEFT JOIN alert AS a ON a.transaction_uid = t.uid
-        WHERE l.received_at >= :since AND d.model_id = :model AND d.score IS NOT NULL
+        CROSS JOIN LATERAL (SELECT * FROM transaction WHERE uid = l.transaction_uid LIMIT 1) AS t
+        CROSS JOIN LATERAL (SELECT * FROM decision WHERE transaction_uid = t.uid AND version = 1 LIMIT 1) AS d
+        LEFT JOIN LATERAL (SELECT * FROM alert WHERE transaction_uid = t.uid LIMIT 1) AS a ON true
+        WHERE l.received_at >= :since AND t.occurred_at >= :since AND t.occurred_at < :until
+          AND d.model_id = :model AND d.score IS NOT NULL
         ORDER BY t.uid DESC, array_position(CAST(:weights AS text[]), l.label_source) DESC, l.reported_at DESC
         LIMIT :limit
         """
@@ -173,14 +177,15 @@ async def alert_truths(
         SELECT d.outcome, jsonb_path_query_first(d.reasons, '$[*] ? (@.direction == "up").code') #>> '{}',
                counts.label, counts.label_source, analyst.label
         FROM alert AS a
-        JOIN decision AS d ON d.transaction_uid = a.transaction_uid AND d.version = 1 AND d.model_id = :model
+        CROSS JOIN LATERAL (SELECT * FROM decision WHERE transaction_uid = a.transaction_uid AND version = 1 LIMIT 1) AS d
         LEFT JOIN LATERAL (
             SELECT label, label_source FROM label AS l WHERE l.transaction_uid = a.transaction_uid
             ORDER BY array_position(CAST(:weights AS text[]), label_source) DESC, reported_at DESC LIMIT 1) AS counts ON true
         LEFT JOIN LATERAL (
             SELECT label FROM label AS l WHERE l.transaction_uid = a.transaction_uid AND label_source = :analyst
             ORDER BY reported_at DESC LIMIT 1) AS analyst ON true
-        WHERE a.opened_at >= :since AND a.occurred_at >= :since AND a.occurred_at < :until AND a.control_probability IS NULL
+        WHERE a.opened_at >= :since AND a.occurred_at >= :since AND a.occurred_at < :until
+          AND a.control_probability IS NULL AND d.model_id = :model
         ORDER BY a.opened_at DESC LIMIT :limit
         """
     )
