@@ -167,7 +167,8 @@ def _moved(name: str, psi: float, *, moved: bool) -> dict[str, Any]:
 
 def _alerts(labelled: int, frauds: int) -> dict[str, Any]:
     return {
-        "alerts": labelled + 20, "labelled": labelled, "frauds": frauds, "precision": frauds / labelled, "interval": [0.3, 0.6],
+        "alerts": labelled + 20, "labelled": labelled - 7, "presumed": 7, "frauds": frauds, "precision": frauds / labelled,
+        "interval": [0.3, 0.6],
     }  # fmt: skip
 
 
@@ -175,6 +176,6 @@ def _live(place: int, precision: float) -> dict[str, Any]:
     return {
         "from": f"2026-10-{5 + 7 * place:02d}T00:00:00Z", "until": f"2026-10-{12 + 6 * place:02d}T00:00:00Z",
         "payments": 2_300, "frauds": 30, "fraud_rate": 0.013, "average_precision": precision,
-        "interval": [precision - 0.05, precision + 0.04], "calibration_ratio": 1.1, "alerts_labelled": 60,
+        "interval": [precision - 0.05, precision + 0.04], "calibration_ratio": 1.1, "alerts": 60,
         "precision": 0.4, "precision_interval": [0.3, 0.5],
     }  # fmt: skip

@@ -37,6 +37,7 @@ class PrecisionRow:
     reason: str
     alerts: str
     labelled: str
+    presumed: str
     frauds: str
     precision: str
     interval: str
@@ -181,6 +182,7 @@ def _precision(found: Mapping[str, Any] | None) -> list[PrecisionRow]:
             reason=_sentence(_REASONS.get(row["reason"], row["reason"].replace("_", " "))).rstrip(".") or "All alerts",
             alerts=count(row["alerts"]),
             labelled=count(row["labelled"]),
+            presumed=count(row.get("presumed", 0)),
             frauds=count(row["frauds"]),
             precision=written(row["precision"], "percent"),
             interval=spread(row["interval"], "percent"),

@@ -37,8 +37,8 @@ def test_everything_that_was_measured_is_shown() -> None:
     assert "moved since 2 Nov 0.410" in text
     assert "4 more that have not moved" in text
     assert "The score: PSI 0.310, moved." in text
-    assert "First-time use 110 90 50 55.6% 30.0% to 60.0%" in text
-    assert "All alerts 140 120 60 50.0%" in text
+    assert "First-time use 110 83 7 50 55.6% 30.0% to 60.0%" in text
+    assert "All alerts 140 113 7 60 50.0%" in text
     assert "92.5% of 40 analysts’ labels (80.0% to 97.0%): fraud 37 of 40 times." in text
     assert "Half of the frauds are known 3.5 days after the payment" in text
     assert "Payments are judged once they are 21 days old." in text
