@@ -186,10 +186,16 @@ def _lineage(values: Json, depth: int = 0) -> Iterator[str]:
             yield from _lineage(value, depth + 1)
         elif isinstance(value, (list, tuple)):
             yield f"{title}: " + (
-                ", ".join(_cell(one) for one in value) if len(value) <= 12 else f"{len(value)} entries"
+                "; ".join(_entry(one) for one in value) if len(value) <= 12 else f"{len(value)} entries"
             )
         else:
             yield f"{title}: {_cell('none' if value is None else value)}"
+
+
+def _entry(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_cell(name).replace('_', ' ')} {_cell(part)}" for name, part in value.items())
+    return _cell(value)
 
 
 def _reproduce(lineage: Json) -> str:

@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test waits for the whole product."""
     for item in items:
         if "e2e" in item.path.parts:
-            item.add_marker(pytest.mark.timeout(START_S + 180))
+            item.add_marker(pytest.mark.timeout(START_S + 420))
 
 
 @dataclass(frozen=True)

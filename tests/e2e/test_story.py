@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Complaints, Product, SignIn, alert_row, until
 
-TRAINING_MS = 150_000
+TRAINING_MS = 400_000
 
 
 def test_from_a_payment_to_the_next_models_decision(
