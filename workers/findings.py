@@ -16,7 +16,7 @@ from models.features.catalogue import ATTRIBUTES, FEATURES, NAMES
 from models.features.vector import FloatArray, FloatMatrix, IntArray
 from models.monitoring.arrival import Arrival, arrival
 from models.monitoring.decay import DAY_MS, JudgedPayments, Then, performance
-from models.monitoring.drift import Drift, compare, moved_since, strongest_first
+from models.monitoring.drift import Drift, compare, moved_since
 from models.monitoring.precision import RULES, JudgedAlert, agreement, by_reason, precision
 from models.monitoring.proposal import SCORE
 from models.scoring.scorer import Scorer
@@ -101,13 +101,16 @@ def _moved_since(reference: FloatArray, now: FloatArray, recent: Recent, days: i
 
 
 def drift_json(found: Compared) -> dict[str, Any]:
-    """`payments`, `drift` and `score` of a watch's figures."""
-    features = [
-        {"feature": name, **_drift_json(drift, found.since.get(name))}
-        for name, drift in strongest_first(list(found.drift), list(found.drift.values()))
-    ]
+    """`payments`, `drift`, `psi_max` and `score` of a watch's figures. Moved features come first, then those that are on their way."""
+    news = {name for name, one in found.drift.items() if name not in _LEVELS and one.psi > one.anyway}
+    order = sorted(
+        found.drift.items(), key=lambda pair: (not pair[1].moved, pair[0] not in news, -pair[1].psi, pair[0])
+    )
+    features = [{"feature": name, **_drift_json(drift, found.since.get(name))} for name, drift in order]
+    largest = max((found.drift[name].psi for name in news), default=None)
     score = {**_drift_json(found.score, found.since.get(SCORE))} if found.score else None
-    return {"payments": found.payments, "drift": features, "score": score}
+    psi_max = None if largest is None else short(largest)
+    return {"payments": found.payments, "drift": features, "psi_max": psi_max, "score": score}
 
 
 def _drift_json(drift: Drift, since: str | None) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def _tell(watch: ModelWatch) -> None:
     """To whoever reads the metrics."""
     figures = watch.figures
     recent = (figures["performance"] or {}).get("recent") or {}
-    telemetry.CHAMPION_PSI.set(max((one["psi"] for one in figures["drift"]), default=math.nan))
+    telemetry.CHAMPION_PSI.set(_known(figures, "psi_max"))
     telemetry.CHAMPION_SCORE_PSI.set(_known(figures["score"], "psi"))
     telemetry.CHAMPION_FEATURES_MOVED.set(sum(one["moved"] for one in figures["drift"]))
     telemetry.CHAMPION_AVERAGE_PRECISION.set(_known(recent, "average_precision"))

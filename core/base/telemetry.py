@@ -16,7 +16,7 @@ DECISION_SECONDS = Histogram(
 OUTBOX_UNSENT = Gauge("ronda_outbox_unsent", "Outbox rows the broker has not confirmed", multiprocess_mode="mostrecent")
 CHAMPION_PSI = Gauge(
     "ronda_champion_feature_psi_max",
-    "Largest PSI of a feature since the champion was judged",
+    "Largest PSI of a feature beyond what it moves anyway, since the champion was judged",
     multiprocess_mode="mostrecent",
 )
 CHAMPION_SCORE_PSI = Gauge(

@@ -99,8 +99,9 @@ class ModelWatch(SQLModel, table=True):
 
     figures:
       payments          sampled recent payments that were compared
-      drift             [{feature, psi, psi_anyway, ks, p, share_unknown_before, share_unknown_now, moved, since}], most moved first;
+      drift             [{feature, psi, psi_anyway, ks, p, share_unknown_before, share_unknown_now, moved, since}], moved ones first;
                         psi_anyway: from what the model learned from to what it was judged on, and no further is no news
+      psi_max           of the features that lie further off than anyway; null = none does, or not measured
       score             the same of the calibrated score, without `feature`; null = not measured
       labels            {curve: [[days, share of frauds known by that age]], frauds, half_days, old_enough_days, measured}
       precision         {from, until, all: P, by_reason: [P with `reason`], agreement: A}; null = no alert old enough

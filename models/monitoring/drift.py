@@ -6,7 +6,6 @@ features move by their nature, as what is known of a customer grows. The model w
 learned from; what moves no further than that is no news.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -132,7 +131,3 @@ def moved_since(
             break
         since = int(one)
     return since
-
-
-def strongest_first(names: Sequence[str], found: Sequence[Drift]) -> list[tuple[str, Drift]]:
-    return sorted(zip(names, found, strict=True), key=lambda pair: (not pair[1].moved, -pair[1].psi, pair[0]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.features.vector import FloatArray
-from models.monitoring.drift import BINS, Bins, compare, kolmogorov_smirnov, moved_since, psi, strongest_first
+from models.monitoring.drift import BINS, Bins, compare, kolmogorov_smirnov, moved_since, psi
 from models.monitoring.sampling import FIRST_SHARE, PIECES, share_for, stretches
 from models.scoring.reference import condense, condensed, judged_rows
 
@@ -93,8 +93,6 @@ def test_the_shifted_feature_is_the_one_called_moved() -> None:
     found = compare(reference, recent)
     assert [column for column, one in enumerate(found) if one.moved] == [7, 11]
     assert (found[11].unknown_before, found[11].unknown_now) == (0.0, 0.8)
-    names = [str(column) for column in range(31)]
-    assert {name for name, _ in strongest_first(names, found)[:2]} == {"7", "11"}
 
 
 def test_what_moved_as_far_before_it_was_judged_is_no_news() -> None:

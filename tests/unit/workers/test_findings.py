@@ -84,6 +84,11 @@ def test_the_calendar_is_compared_by_the_week_only_and_levels_of_fraud_never_mov
     whole = findings.compared(scorer(), last)
     assert [name for name, one in whole.drift.items() if one.moved] == ["weekend"]
     assert whole.drift["currency_risk_30d"].psi > 1
+    told = findings.drift_json(whole)
+    places = [one["feature"] for one in told["drift"]]
+    assert places[0] == "weekend"
+    assert places.index("currency_risk_30d") > len(places) / 3
+    assert told["psi_max"] == told["drift"][0]["psi"]
     short = findings.compared(scorer(), recent(3))
     assert set(NAMES) - short.drift.keys() == {"hour", "night", "weekend", "weekday"}
     assert short.window
