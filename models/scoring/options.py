@@ -38,9 +38,9 @@ class SearchOptions:
 
     candidates: int = 6
     rounds: int = 2
-    legitimate: int = 40_000
+    legitimate: int = 24_000
     judge_share: float = 0.3
-    judge_legitimate: int = 40_000
+    judge_legitimate: int = 20_000
     least_frauds: int = 60
     confidence: float = 0.95
     resamples: int = 100
@@ -76,7 +76,7 @@ class TrainingOptions:
     label_scheme: LabelScheme = "auto"
     drop_useless: bool = True
     dropped: tuple[str, ...] = ()
-    weeks: int = 4
+    weeks: int = 3
     review_share: float = 0.01
     always_review: float = 0.25
     alerts_per_day: float | None = None
