@@ -11,7 +11,10 @@ from models.scoring.training import SearchOptions, Trained, TrainingOptions, Tre
 DAY_MS = 86_400_000
 START_MS = 1_600_000_000_000
 OPTIONS = TrainingOptions(
-    trees=TreeOptions(iterations=60, learning_rate=0.15), search=SearchOptions(candidates=0), drop_useless=False, weeks=0
+    trees=TreeOptions(iterations=60, learning_rate=0.15),
+    search=SearchOptions(candidates=0),
+    drop_useless=False,
+    weeks=0,
 )
 """Given options, taken as they are: what a training finds out by itself has tests of its own."""
 
