@@ -82,6 +82,7 @@ class Dataset:
 
     matrix: (n, len(NAMES)) as scored, NaN = not known. label: (n,) FRAUD, LEGITIMATE or UNLABELLED.
     reported_at_ms: (n,) when the label became known; any number where UNLABELLED.
+    amount_minor: (n,) hundredths of the payment's currency, as the features have them.
     card, customer: (n,) numbers that tell them apart, card -1 = none.
     weight: (n,) how many payments each stands for; ones when not given. segments: parts to judge one by one, by attribute.
     inclusion: (n,) chance with which people came to look at the payment: 1 = an alert on its own merit, less = drawn for the control
