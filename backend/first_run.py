@@ -1,11 +1,15 @@
 """The demo's first start: synthetic history, and a first model made from it. A process of its own: its libraries are heavy."""
 
 import asyncio
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 from backend.accounts import read_demo_secrets
 from backend.demo import load_history
 from backend.display import FIRST_TRAINING, Step
+from backend.embedded_process import tethered
 from backend.synthetic import history
 from core.acts import registry
 from core.acts.audit import Event, record, system
@@ -21,6 +25,7 @@ from models.scoring.options import SearchOptions, TrainingOptions
 from workers.retrain import train_and_register
 
 BY = system("demo")
+_COMPILE = "from models.features.offline import compile_replay; compile_replay()"
 PER_DAY = 300
 """Ninety days of so many payments: enough to learn from, and few enough that people see an alert within a minute."""
 
@@ -39,10 +44,29 @@ async def first_run(settings: Settings, tell: Callable[[Step], None]) -> None:
         async with resources.postgres.reading() as work:
             if await policy.champion(work):
                 return
-        tell(Step(0.0, "making up synthetic payments"))
-        made_up = await asyncio.to_thread(history, per_day=PER_DAY, until=made_at)
-        await load_history(resources, made_up, lambda share, words: tell(Step(share, words)))
+        async with _compiling() as compiled:
+            tell(Step(0.0, "making up synthetic payments"))
+            made_up = await asyncio.to_thread(history, per_day=PER_DAY, until=made_at)
+            await load_history(resources, made_up, lambda share, words: tell(Step(share, words)))
+            await compiled()
         await _train(resources, tell)
+
+
+@asynccontextmanager
+async def _compiling() -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """The replay, compiled by another process while the history is stored; what is yielded waits for it. Its end is not looked at: where
+    no cache can be written, the training compiles for itself.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *tethered(signal.SIGKILL), sys.executable, "-c", _COMPILE,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield process.wait
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def _train(resources: Resources, tell: Callable[[Step], None]) -> None:

@@ -208,6 +208,12 @@ def replay_into(matrix: Vectors, history: History, memory: Memory = MEMORY, *, r
             report(end / len(history))
 
 
+def compile_replay() -> None:
+    """What a replay runs, into numba's cache on disk: half a minute the first time, nothing after that."""
+    one = np.zeros(1, dtype=np.int64)
+    replay(History.of(one, one, "EUR", Labels.none(), customer=one))
+
+
 def _prepare(history: History, memory: Memory) -> "tuple[Payments, State]":
     from models.features.replay_kernel import Payments, State
 

@@ -15,7 +15,8 @@ from models.scoring.evaluation import require_two_classes
 from models.scoring.options import TrainingOptions, TreeOptions
 
 Progress = Callable[[float], None]
-_STEPS: Final = 6
+_STEP_TREES: Final = 100
+"""Grown between two reports. Each step walks the trees before it once more."""
 _CHUNK: Final = 50_000
 MOST_WEIGHT: Final = 25.0
 """A payment that stands for more than so many others weighs no more when trees are grown, or single ones would make leaves. Which
@@ -78,10 +79,11 @@ def grow(rows: Dataset, options: TrainingOptions, report: Progress) -> Grown:
     columns = useful_columns(chosen.matrix, options)
     matrix, weight = chosen.matrix[:, columns], fit_weights(chosen, options.trees)
     model = _new_model(options.trees, options.seed)
-    for step in range(1, _STEPS + 1):
-        model.set_params(max_iter=-(-options.trees.iterations * step // _STEPS))
+    steps = max(1, round(options.trees.iterations / _STEP_TREES))
+    for step in range(1, steps + 1):
+        model.set_params(max_iter=-(-options.trees.iterations * step // steps))
         model.fit(matrix, chosen.is_fraud, sample_weight=weight)
-        report(step / _STEPS)
+        report(step / steps)
     del model.binned_
     return Grown(model, columns, single=matrix.dtype == np.float32)
 

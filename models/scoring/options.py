@@ -32,6 +32,7 @@ class SearchOptions:
     """candidates: tree options that are tried beside the default ones; 0 = the default is taken as it is. rounds: each keeps a third
     of them and gives them more rows and more trees. legitimate: most legitimate payments in the last round's trees; a fraction before.
 
+    haste: trials grow so many times fewer trees, each of so many times the rate: what is better then is better slowly, too.
     judge_share: the last part of the training period, in time, that candidates are judged on. least_frauds: in both parts, or there is
     no search. confidence: with which a candidate must be better than the default to replace it.
     """
@@ -39,6 +40,7 @@ class SearchOptions:
     candidates: int = 6
     rounds: int = 2
     legitimate: int = 24_000
+    haste: float = 3.0
     judge_share: float = 0.3
     judge_legitimate: int = 20_000
     least_frauds: int = 60
@@ -64,8 +66,7 @@ class TrainingOptions:
     most_payments: the newest that are held at once, at 4 bytes a feature; older ones only build the features' state.
     drop_useless: leave out features that hardly any split of a quick first model looks at. dropped: names left out whatever they do.
     weeks: how many weeks back the chosen options are judged again, each with trees grown on what was known before it.
-    champion: judged on the same test payments. threads: OpenMP's. On a machine that scores meanwhile, two threads that wait for each
-    other took twenty times as long as one.
+    champion: judged on the same test payments. threads: how many of the trials and growths are at work at once.
     """
 
     split: SplitOptions = field(default_factory=SplitOptions)
@@ -85,5 +86,5 @@ class TrainingOptions:
     most_legitimate: int = 200_000
     most_payments: int = 1_000_000
     seed: int = 7
-    threads: int = 1
+    threads: int = 2
     champion: Scorer | None = None

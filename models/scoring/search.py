@@ -6,13 +6,15 @@ candidates and rounds, never in seconds, and everything drawn has a fixed seed: 
 """
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from models.scoring.options import TrainingOptions, TreeOptions
+from models.scoring.side_by_side import side_by_side
 from models.scoring.steps import Steps
-from models.scoring.trials import Bench, Trial, attempt_once
+from models.scoring.trials import Bench, Trial, attempt_once, in_haste
 
 _AROUND: Final[dict[str, tuple[Any, ...]]] = {
     "pace": ((0.5, 2.0), (2.0, 0.5), (2.0, 1.0), (1.0, 2.0)),
@@ -74,14 +76,19 @@ def search(bench: Bench, options: TrainingOptions, steps: Steps, start: float, e
     trials: dict[int, Trial] = {}
     for number, how_many in enumerate(plan):
         alive = _best(trials, how_many) if trials else list(tried)
-        trials = {}
-        for candidate in alive:
-            begun = start + step * len(table)
+
+        def attempt(place: int, number: int = number, alive: list[int] = alive) -> Trial:
+            begun = start + step * (sum(plan[:number]) + place)
             tell = steps.part(begun, begun + step, f"trying options, round {number + 1} of {len(plan)}")
-            given = at_round(replace(options, trees=tried[candidate]), number, len(plan))
-            trials[candidate] = attempt_once(bench, given, steps, f"search-{number}-{candidate}", tell)
-            row = {"round": number + 1, "candidate": candidate, **asdict(tried[candidate])}
-            table.append(row | trials[candidate].figures())
+            given = at_round(replace(options, trees=tried[alive[place]]), number, len(plan))
+            return attempt_once(bench, given, steps, f"search-{number}-{alive[place]}", tell)
+
+        parts = [partial(attempt, place) for place in range(len(alive))]
+        trials = dict(zip(alive, side_by_side(parts, options.threads), strict=True))
+        table += [
+            {"round": number + 1, "candidate": candidate, **asdict(tried[candidate]), **trials[candidate].figures()}
+            for candidate in alive
+        ]
     winner = _winner(trials, options.search.confidence)
     return Found(tried[winner], trials[winner], len(plan), table)
 
@@ -106,10 +113,11 @@ def _winner(trials: dict[int, Trial], confidence: float) -> int:
 
 
 def at_round(options: TrainingOptions, number: int, rounds: int) -> TrainingOptions:
-    """The last round has all the rows a search may use and all trees; each before it a third of the rows and two thirds of the trees."""
+    """The last round has all the rows a search may use; each before it a third of them and two thirds of the trees."""
     back = rounds - 1 - number
-    trees = replace(options.trees, iterations=max(1, round(options.trees.iterations * (2 / 3) ** back)))
-    return replace(options, trees=trees, most_legitimate=max(1, round(options.search.legitimate / 3**back)))
+    hasty = replace(options, trees=in_haste(options.trees, options.search.haste))
+    trees = replace(hasty.trees, iterations=max(1, round(hasty.trees.iterations * (2 / 3) ** back)))
+    return replace(hasty, trees=trees, most_legitimate=max(1, round(options.search.legitimate / 3**back)))
 
 
 def weigh(

@@ -10,9 +10,9 @@ from models.features.vector import FloatArray
 from models.scoring.growing import Grown
 from models.scoring.options import TrainingOptions
 from models.scoring.steps import Steps
-from models.scoring.trials import Bench, attempt
+from models.scoring.trials import Bench, attempt, in_haste
 
-_LEAST_SHARE: Final = 5e-4
+_LEAST_SHARE: Final = 2e-4
 """Of all that the first model's splits gain."""
 _LEGITIMATE: Final = 20_000
 
@@ -20,7 +20,8 @@ _LEGITIMATE: Final = 20_000
 def useless_features(bench: Bench, options: TrainingOptions, steps: Steps, start: float, end: float) -> list[str]:
     """Names that a quick model hardly splits on, unless it ranks worse without them. Never all of them."""
     middle = (start + end) / 2
-    quick = replace(options, most_legitimate=_LEGITIMATE)
+    hasty = in_haste(options.trees, options.search.haste)
+    quick = replace(options, trees=hasty, most_legitimate=_LEGITIMATE)
     words = "looking for features of no use"
     grown, before = attempt(bench, quick, steps.part(start, middle, words))
     given = grown.columns

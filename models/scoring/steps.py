@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 import msgspec
@@ -73,12 +74,15 @@ def never() -> bool:
 class Steps:
     def __init__(self, report: Report, cancelled: Callable[[], bool], checkpoints: Checkpoints) -> None:
         self._report, self._cancelled, self._checkpoints = report, cancelled, checkpoints
+        self._telling, self._furthest = Lock(), 0.0
 
     def at(self, fraction: float, words: str) -> None:
-        """Raises TrainingCancelled."""
+        """From any thread: of steps that go side by side the furthest is told. Raises TrainingCancelled."""
         if self._cancelled():
             raise TrainingCancelled("the training was stopped")
-        self._report(fraction, words)
+        with self._telling:
+            self._furthest = max(self._furthest, fraction)
+            self._report(self._furthest, words)
 
     def part(self, start: float, end: float, words: str) -> Callable[[float], None]:
         """Progress of a step that goes from `start` to `end` of the whole."""

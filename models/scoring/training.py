@@ -7,7 +7,8 @@ payment that is not thinned away (at most `most_legitimate` legitimate ones and 
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import msgspec
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -26,8 +27,9 @@ from models.scoring.report import build_report
 from models.scoring.scorer import Scorer, calibrated
 from models.scoring.search import search, weigh
 from models.scoring.selection import useless_features
+from models.scoring.side_by_side import side_by_side
 from models.scoring.split import Split, split
-from models.scoring.stability import week_by_week
+from models.scoring.stability import Weeks, week_by_week
 from models.scoring.steps import Checkpoints, NoCheckpoints, Report, Steps, TrainingCancelled, never
 from models.scoring.trials import Bench
 
@@ -84,7 +86,7 @@ def train(
     """
     known = _Known(dataset.sha256(), dict(provenance or {}))
     kept = (checkpoints or NoCheckpoints()).of(_key(known.sha256, options))
-    with threadpool_limits(limits=options.threads):
+    with threadpool_limits(limits=1):
         return _train(dataset, known, options, Steps(report, cancelled, kept))
 
 
@@ -105,11 +107,8 @@ def _train(dataset: Dataset, known: _Known, options: TrainingOptions, steps: Ste
     options = _told(options, labelled)
     slices = split(labelled.rows, options.split)
     chosen = _choose(slices.train, options, steps)
-    grown = grow(slices.train, chosen.options, steps.part(0.4, 0.68, "growing trees"))
+    grown, weeks = _grow(labelled.rows, slices, chosen.options, steps)
     parts = _finish(grown, slices, chosen.options, steps)
-    weeks = week_by_week(
-        labelled.rows, slices.test_until_ms, slices.now_ms, chosen.options, steps, 0.74, 0.88
-    )  # fmt: skip
     facts = known.provenance | _facts(labelled, chosen, grown, weeks.train_days)
     lineage = lineage_of(known.sha256, slices, options, facts)
     past = past_of(labelled.rows, slices, lambda rows: calibrated(parts.calibration, grown.margin(rows)))
@@ -151,13 +150,21 @@ def _choose(rows: Dataset, options: TrainingOptions, steps: Steps) -> _Chosen:
     return _Chosen(replace(options, trees=trees), found.as_json(), weighting)
 
 
+def _grow(rows: Dataset, slices: Split, options: TrainingOptions, steps: Steps) -> tuple[Grown, Weeks]:
+    """The model's trees and, side by side with them, those of past weeks."""
+    growing = partial(grow, slices.train, options, steps.part(0.4, 0.82, "growing trees"))
+    looking_back = partial(week_by_week, rows, slices.test_until_ms, slices.now_ms, options, steps, 0.4, 0.82)
+    grown, weeks = side_by_side((growing, looking_back), options.threads)
+    return cast(Grown, grown), cast(Weeks, weeks)
+
+
 def _finish(grown: Grown, slices: Split, options: TrainingOptions, steps: Steps) -> Parts:
-    steps.at(0.68, "calibrating")
+    steps.at(0.82, "calibrating")
     later = slices.calibration
     margin = grown.margin(later.matrix)
     calibration = calibrate(margin, later.is_fraud, later.weight)
     thresholds = choose_thresholds(later, calibrated(calibration, margin), options)
-    steps.at(0.7, "learning what is ordinary")
+    steps.at(0.84, "learning what is ordinary")
     isolation = isolate(slices.train, grown.columns, options.anomaly, options.seed) if options.anomaly.trees else None
     return Parts(grown, isolation, calibration, thresholds)
 
