@@ -1,7 +1,7 @@
 """Are live features those of a replay, bit for bit, on a file of real input, and what does the live call cost?
 
-    python bench/features.py FILE.parquet --payments 200000
-    python bench/features.py FILE.parquet --since 2018-05-10 --reference REFERENCE.parquet
+    python -m bench.features FILE.parquet --payments 200000
+    python -m bench.features FILE.parquet --since 2018-05-10 --reference REFERENCE.parquet
 
 Payments go through the API's own parsing and a private Valkey in the order of acceptance, which is not that of event time: some come late
 (most by seconds, a few by days), some come again, alone or in the same batch; labels come --delay-days later, some again, some

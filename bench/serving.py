@@ -1,7 +1,7 @@
 """What serving a model costs, on this machine and one thread.
 
-    OMP_NUM_THREADS=1 python bench/serving.py FILE.parquet
-    OMP_NUM_THREADS=1 python bench/serving.py FILE.parquet --model ARTIFACT
+    OMP_NUM_THREADS=1 python -m bench.serving FILE.parquet
+    OMP_NUM_THREADS=1 python -m bench.serving FILE.parquet --model ARTIFACT
 
 FILE holds labelled payments, as for `ronda evaluate`. Without --model the default model is trained on it first. The figures stand beside
 the limits they are to keep.

@@ -15,6 +15,7 @@ from core.acts.audit import system
 from core.acts.registry import NewModel
 from core.base.errors import ModelRefused, RondaError, Unavailable
 from core.base.ids import ModelId
+from core.base.settings import Settings
 from core.base.tasks import end
 from core.base.terms import RunStatus
 from core.contracts.messages import TrainingRequested
@@ -28,7 +29,7 @@ from models.features.vector import Vectors
 from models.scoring.dataset import Dataset
 from models.scoring.scorer import Scorer
 from models.scoring.steps import Report, TrainingCancelled
-from models.scoring.training import Trained, TrainingOptions, train
+from models.scoring.training import SearchOptions, Trained, TrainingOptions, train
 from workers.handling import TAKE_WAIT_S, read
 from workers.history import PaymentColumns, put_logged_vectors, read_history
 from workers.runner import JobContext
@@ -175,7 +176,8 @@ async def _train(
         columns = await read_history(work, until=run.requested_at)
         champion = await policy.champion(work)
     progress.check()
-    options = replace(options or TrainingOptions(), champion=await asyncio.to_thread(_champion, resources, champion))
+    options = options or training_options(resources.settings)
+    options = replace(options, champion=await asyncio.to_thread(_champion, resources, champion))
     vectors = await _vectors(resources, columns, options, progress, folder)
     progress.check()
     provenance = {
@@ -196,6 +198,14 @@ async def _train(
         cancelled=progress.cancelled,
         checkpoints=checkpoints,
         provenance=provenance,
+    )
+
+
+def training_options(settings: Settings) -> TrainingOptions:
+    return TrainingOptions(
+        search=SearchOptions(candidates=settings.search_candidates),
+        label_scheme=settings.label_scheme,
+        threads=settings.training_threads,
     )
 
 

@@ -86,7 +86,7 @@ def score(
     chosen = training_options(options)
     began = time.perf_counter()
     try:
-        with threadpool_limits(limits=chosen.threads):
+        with threadpool_limits(limits=1):
             learned = learn(_only(rows.rows(window), used), chosen, report)
     except SingleClassError as error:
         raise InvalidInput(

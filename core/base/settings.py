@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -64,6 +64,14 @@ class Settings(BaseSettings):
     retrain_every_hours: int = Field(default=0, ge=0)
     retrain_on_drift: bool = False
     """Ask for a training when the monitoring proposes one; else it only proposes."""
+    training_threads: int = Field(default=2, ge=1, le=64)
+    """How many trials and growths of a training are at work at once."""
+    search_candidates: int = Field(default=6, ge=0, le=100)
+    """Tree options tried beside the default ones in each training; 0 = the default is taken as it is."""
+    label_scheme: Literal["auto", "presume", "sampled"] = "auto"
+    """What silence about a payment means: `presume` = legitimate once chargebacks would have come; `sampled` = nothing, only labels count
+    and the control sample stands for the rest; `auto` looks at how labels came.
+    """
     monitor_every_minutes: int = Field(default=60, ge=0)
     """How often the champion is looked at: drift, label arrival, alert precision, performance; 0 = never."""
 

@@ -80,6 +80,7 @@ def grow(rows: Dataset, options: TrainingOptions, report: Progress) -> Grown:
     matrix, weight = chosen.matrix[:, columns], fit_weights(chosen, options.trees)
     model = _new_model(options.trees, options.seed)
     steps = max(1, round(options.trees.iterations / _STEP_TREES))
+    report(0.0)
     for step in range(1, steps + 1):
         model.set_params(max_iter=-(-options.trees.iterations * step // steps))
         model.fit(matrix, chosen.is_fraud, sample_weight=weight)

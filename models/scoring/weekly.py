@@ -7,9 +7,11 @@ quarter of the window, or, when that holds too few frauds to tell the level by, 
 seen what comes after the window.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from threading import Lock
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from models.scoring.artifact import Calibration
 from models.scoring.dataset import BoolArray, Dataset
 from models.scoring.evaluation import require_two_classes
 from models.scoring.scorer import calibrated
+from models.scoring.side_by_side import side_by_side
 from models.scoring.training import Grown, TrainingOptions, calibrate, grow, thin
 
 Report = Callable[[float], None]
@@ -47,15 +50,26 @@ def learn(rows: Dataset, options: TrainingOptions, report: Report) -> Learned:
     require_two_classes(rows.is_fraud)
     held_back = _last(rows, _HELD_BACK)
     blocks = [held_back] if _enough(rows, held_back) else _blocks(rows)
-    parts = len(blocks) + 1
-    margins, chosen = [], []
-    for place, block in enumerate(blocks):
-        margins.append(_unseen(rows, block, options, lambda done, place=place: report((place + done) / parts)))  # type: ignore[misc]
-        chosen.append(np.flatnonzero(block))
-    seen = rows.rows(np.concatenate(chosen))
+    tells = _shares(len(blocks) + 1, report)
+    parts: list[Callable[[], Any]] = [partial(grow, rows, options, next(tells))]
+    parts += [partial(_unseen, rows, block, options, tell) for block, tell in zip(blocks, tells, strict=True)]
+    grown, *margins = side_by_side(parts, options.threads)
+    seen = rows.rows(np.concatenate([np.flatnonzero(block) for block in blocks]))
     calibration = calibrate(np.concatenate(margins), seen.is_fraud, seen.weight)
-    grown = grow(rows, options, lambda done: report((parts - 1 + done) / parts))
     return Learned(grown, calibration, _shift(rows, options))
+
+
+def _shares(parts: int, report: Report) -> Iterator[Report]:
+    """One report for each of the parts that go side by side, together one."""
+    done, telling = [0.0] * parts, Lock()
+
+    def tell(place: int, share: float) -> None:
+        with telling:
+            done[place] = share
+            report(sum(done) / parts)
+
+    for place in range(parts):
+        yield partial(tell, place)
 
 
 def _last(rows: Dataset, share: float) -> BoolArray:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from uuid import UUID
 
 import pytest
 from pwdlib import PasswordHash
@@ -13,9 +14,10 @@ from core.acts import people, registry
 from core.acts.audit import system
 from core.acts.registry import NewModel
 from core.base.ids import new_uuid
-from core.base.terms import Role
+from core.base.terms import Role, RunStatus
 from core.infra.resources import Resources
 from core.infra.signing import Keys
+from core.stores import ledger, policy
 from core.tables.policy import RegisteredModel
 
 LEAD, OTHER_LEAD, ANALYST = "lead@example.org", "other@example.org", "analyst@example.org"
@@ -113,6 +115,21 @@ async def test_what_cannot_be_done_is_one_line(resources: Resources, staff: None
         ran = await ronda(resources, *words)
         assert (ran.code, ran.out, ran.err) == (1, "", f"ronda: {said}\n")
     assert (await ronda(resources, "rollback", "--by", LEAD)).code == 2
+
+
+async def test_a_training_is_cancelled_from_the_command_line(resources: Resources, staff: None) -> None:
+    nothing = await ronda(resources, "train", "--cancel", "--by", LEAD)
+    assert (nothing.code, nothing.out, nothing.err) == (1, "", "ronda: no training waits or is under way\n")
+    asked = json.loads((await ronda(resources, "train", "--no-wait", "--by", LEAD, "--json")).out)
+    assert asked["status"] == "requested"
+    cancelled = await ronda(resources, "train", "--cancel", "--by", OTHER_LEAD)
+    assert (cancelled.code, cancelled.out) == (0, f"training {asked['run']} is cancelled\n")
+    async with resources.postgres.reading() as work:
+        run = await policy.run(work, UUID(asked["run"]))
+        events = await ledger.page(work, ledger.AuditFilter(subject_id=asked["run"]), before_id=None, limit=1)
+    assert run
+    assert run.status == RunStatus.CANCELLED.value
+    assert run.cancel_asked_by == f"{events[0].actor_type}:{events[0].actor_id}"
 
 
 async def test_a_new_pair_of_keys_fits_together(resources: Resources) -> None:

@@ -55,7 +55,7 @@ async def one_at_a_time(resources: Resources) -> AsyncIterator[None]:
 @pytest.fixture
 async def history(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
     """Synthetic payments and labels, once for the module; trainings try few options."""
-    monkeypatch.setattr(job, "TrainingOptions", OPTIONS)
+    monkeypatch.setattr(job, "training_options", lambda _settings: OPTIONS())
     async with resources.postgres.unit_of_work() as work:
         if await flow.count_transactions(work) > 1000:
             return
