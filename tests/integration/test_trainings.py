@@ -40,8 +40,9 @@ ASKER = Actor(ActorType.USER, "asker")
 PER_DAY, DAYS = 150, 90
 OPTIONS = partial(
     TrainingOptions, trees=TreeOptions(iterations=60, learning_rate=0.15),
-    search=SearchOptions(candidates=2, least_frauds=10), weeks=1,
+    search=SearchOptions(candidates=2, least_frauds=10, haste=0.2), weeks=1,
 )  # fmt: skip
+"""A search that lingers: what happens in the middle of a training is looked at here."""
 
 
 @pytest.fixture(autouse=True)
