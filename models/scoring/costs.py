@@ -41,7 +41,7 @@ class _Falling:
     @classmethod
     def of(cls, rows: Dataset, probability: FloatArray) -> "_Falling":
         order = np.argsort(-probability, kind="stable")
-        amount = rows.amount_minor[order] * rows.weight[order]
+        amount = rows.amount[order] * rows.weight[order]
         fraud = rows.is_fraud[order]
         return cls(
             probability[order],

@@ -41,7 +41,7 @@ _COLUMNS: Final = (
     "label",
     "occurred_at_ms",
     "reported_at_ms",
-    "amount_minor",
+    "amount",
     "card",
     "customer",
     "weight",
@@ -82,7 +82,7 @@ class Dataset:
 
     matrix: (n, len(NAMES)) as scored, NaN = not known. label: (n,) FRAUD, LEGITIMATE or UNLABELLED.
     reported_at_ms: (n,) when the label became known; any number where UNLABELLED.
-    amount_minor: (n,) hundredths of the payment's currency, as the features have them.
+    amount: (n,) hundredths of the payment's currency, as the features have them.
     card, customer: (n,) numbers that tell them apart, card -1 = none.
     weight: (n,) how many payments each stands for; ones when not given. segments: parts to judge one by one, by attribute.
     inclusion: (n,) chance with which people came to look at the payment: 1 = an alert on its own merit, less = drawn for the control
@@ -93,7 +93,7 @@ class Dataset:
     label: IntArray
     occurred_at_ms: IntArray
     reported_at_ms: IntArray
-    amount_minor: IntArray
+    amount: IntArray
     card: IntArray
     customer: IntArray
     weight: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -120,7 +120,7 @@ class Dataset:
             label=known.truth[last],
             occurred_at_ms=known.history.occurred_at_ms[last],
             reported_at_ms=known.reported_at_ms[last],
-            amount_minor=known.history.amount[last],
+            amount=known.history.amount[last],
             card=known.history.subject(EntityKind.CARD)[last],
             customer=known.history.subject(EntityKind.CUSTOMER)[last],
             segments={by: replace(one, code=one.code[last]) for by, one in segments_of(known).items()},
@@ -136,7 +136,7 @@ class Dataset:
             self.label[which],
             self.occurred_at_ms[which],
             self.reported_at_ms[which],
-            self.amount_minor[which],
+            self.amount[which],
             self.card[which],
             self.customer[which],
             self.weight[which],

@@ -48,7 +48,7 @@ def test_scalars_by_hand(dataset: Dataset) -> None:
     rows = dataset.rows(slice(0, 4))
     label = np.array([1, 0, 1, 0])
     time = np.array([0, DAY_MS, DAY_MS, 2 * DAY_MS])
-    rows = Dataset(rows.matrix, label, time, time, rows.amount_minor, rows.card, rows.customer)
+    rows = Dataset(rows.matrix, label, time, time, rows.amount, rows.card, rows.customer)
     found = evaluation.scalars(rows, np.array([0.9, 0.8, 0.7, 0.0]), Thresholds(0.75, 1.0))
     assert found["brier"] == pytest.approx((0.01 + 0.64 + 0.09) / 4)
     assert found["calibration_ratio"] == pytest.approx(0.6 / 0.5)

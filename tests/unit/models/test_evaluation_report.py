@@ -25,7 +25,7 @@ def payments(dataset: Dataset, label: list[int], amount: list[int], day: list[in
     rows = dataset.rows(np.arange(len(label)))
     times = np.array(day or [0] * len(label)) * DAY_MS
     return replace(
-        rows, label=np.array(label), amount_minor=np.array(amount), occurred_at_ms=times, customer=np.arange(len(label))
+        rows, label=np.array(label), amount=np.array(amount), occurred_at_ms=times, customer=np.arange(len(label))
     )
 
 
