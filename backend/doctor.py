@@ -21,7 +21,7 @@ from core.base.errors import InvalidInput, ModelRefused, RondaError
 from core.base.settings import Settings
 from core.contracts.topology import queues
 from core.infra.resources import Resources, open_resources
-from core.stores import flow, policy
+from core.stores import dead_letters, flow, policy
 
 CHECK_S = 5.0
 OUTBOX_LATE = timedelta(seconds=30)
@@ -200,7 +200,7 @@ async def _lag(resources: Resources) -> list[Finding]:
     async with resources.postgres.reading() as work:
         outbox = await flow.outbox_state(work)
         undecided = len(await flow.undecided(work, accepted_before=now - UNDECIDED_LATE, limit=SHOWN))
-        dead = await flow.count_dead_letters(work)
+        dead = await dead_letters.count_waiting(work)
     age = now - outbox.oldest if outbox.oldest else timedelta()
     relay = "is `ronda work relay` running, and does the bus answer?"
     many = f"{undecided:,}" + ("+" if undecided == SHOWN else "")

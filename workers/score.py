@@ -18,7 +18,7 @@ from core.base.clock import to_ms, utc_now
 from core.base.tasks import end
 from core.base.terms import FeaturesStatus
 from core.contracts.messages import Payment, ScoreBatch
-from core.contracts.topology import BELL_ALERTS, BELL_DECIDED, score_queue
+from core.contracts.topology import BELL_ALERTS, BELL_DECIDED, SUSPECT, score_queue
 from core.infra.bus import Delivery
 from core.infra.redis import ring
 from core.rules.outcome import outcome_of
@@ -33,6 +33,7 @@ from workers.lineup import Lineup, LineupKeeper
 from workers.rebuild import rebuild_features
 from workers.runner import JobContext
 from workers.shadow import shadow_rows
+from workers.suspect import SuspectLane, without_suspects
 from workers.verdicts import Explained, Verdict, alert_row, decision_row, events_of
 
 log = structlog.get_logger()
@@ -45,8 +46,13 @@ async def score(context: JobContext) -> None:
     await scorer.prepare()
     follower = asyncio.create_task(scorer.lineup.follow())
     queues = [score_queue(shard) for shard in range(context.resources.settings.shards)]
+    lane = SuspectLane(context.resources, scorer.settle)
     try:
-        await consume(context, queues, scorer.handle, most=MESSAGES_AT_ONCE)
+        async with asyncio.TaskGroup() as lanes:
+            lanes.create_task(
+                consume(context, queues, without_suspects(scorer.handle), most=MESSAGES_AT_ONCE, turn=lane.turn)
+            )
+            lanes.create_task(consume(context, [SUSPECT], lane.handle, most=1, turn=lane.turn))
     finally:
         await end(follower)
         await scorer.close()
@@ -76,11 +82,11 @@ class _ScoringDesk:
         payments = in_arrival_order([cast(ScoreBatch, message) for _, message in readable])
         size = self._resources.settings.score_batch_max
         for start in range(0, len(payments), size):
-            await self._settle(payments[start : start + size])
+            await self.settle(payments[start : start + size])
         for delivery, _ in readable:
             await delivery.ack()
 
-    async def _settle(self, payments: Sequence[Payment]) -> None:
+    async def settle(self, payments: Sequence[Payment]) -> None:
         lineup = self.lineup.current or await self.lineup.refresh()
         matrix, status = await self._vectors(payments)
         verdicts = judge(payments, matrix, status, lineup, self._control)

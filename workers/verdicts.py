@@ -13,11 +13,14 @@ from core.base.ids import new_uuid
 from core.base.terms import Action, AlertStatus, FeaturesStatus, Outcome
 from core.contracts.messages import Payment
 from core.rules.engine import RuleHit
-from models.features.catalogue import CATALOGUE_VERSION
+from models.features.catalogue import CATALOGUE_VERSION, NAMES
 from models.scoring.similar import reason_vector
 
 NO_FEATURES = "Decided without this customer's history: the feature store was not available"
 NO_MODEL = "Decided by rules only: no model is in use yet"
+SCORING_FAILED = "scoring_failed"
+"""Reason code of a decision that is only the answer to a payment no scorer could handle."""
+NOT_SCORED = "This payment could not be scored, so it is left to a person"
 CONTROL = "Control sample: approved, and drawn by chance to be looked at"
 
 
@@ -46,6 +49,8 @@ class Verdict:
     policy_version: int
     anomaly: float | None = None
     """Share of training payments that were less unusual, 0 to 1; None when no model with anomaly trees scored."""
+    failure: str | None = None
+    """Why no scorer could handle it; None = it was scored, or at least judged by the rules."""
     control_probability: float | None = None
     """Chance with which this approved payment was drawn to be looked at; None = it was not."""
 
@@ -64,7 +69,7 @@ def decision_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
         "margin": verdict.margin,
         "base_margin": explained.base_margin if explained else None,
         "anomaly": verdict.anomaly,
-        "reasons": explained.reasons if explained else [],
+        "reasons": explained.reasons if explained else _failed_reasons(verdict),
         "contributions": explained.contributions if explained else None,
         "rule_hits": [hit.as_json() for hit in verdict.hits],
         "model_id": verdict.model_id,
@@ -74,6 +79,29 @@ def decision_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
         "features_status": verdict.status.value,
         "decided_at": now,
     }
+
+
+def _failed_reasons(verdict: Verdict) -> list[dict[str, Any]]:
+    if verdict.failure is None:
+        return []
+    return [{"code": SCORING_FAILED, "text": NOT_SCORED, "contribution": 0.0, "direction": "up", "features": []}]
+
+
+def unscored(payment: Payment, failure: str, policy_version: int) -> Verdict:
+    """The answer to a payment that no scorer could handle."""
+    return Verdict(
+        payment=payment,
+        vector=[math.nan] * len(NAMES),
+        status=FeaturesStatus.ABSENT,
+        score=None,
+        margin=None,
+        hits=(),
+        outcome=Outcome.REVIEW,
+        explained=None,
+        model_id=None,
+        policy_version=policy_version,
+        failure=failure,
+    )
 
 
 def alert_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
@@ -103,6 +131,8 @@ def top_reason(verdict: Verdict) -> str:
     """A rule's words when a rule asked for this outcome, else the strongest reason towards fraud."""
     if verdict.control_probability is not None:
         return CONTROL
+    if verdict.failure is not None:
+        return NOT_SCORED
     if verdict.status is FeaturesStatus.DEGRADED:
         return NO_FEATURES
     decisive = [hit.text for hit in verdict.hits if hit.outcome is verdict.outcome]
@@ -115,7 +145,7 @@ def top_reason(verdict: Verdict) -> str:
 
 
 def events_of(verdict: Verdict, alert_id: UUID | None, actor: Actor) -> list[Event]:
-    detail = {
+    detail: dict[str, Any] = {
         "outcome": verdict.outcome.value,
         "score": verdict.score,
         "model": verdict.model_id,
@@ -123,6 +153,8 @@ def events_of(verdict: Verdict, alert_id: UUID | None, actor: Actor) -> list[Eve
         "features": verdict.status.value,
         "rules": [hit.code for hit in verdict.hits],
     }
+    if verdict.failure is not None:
+        detail["failure"] = verdict.failure
     events = [Event(actor, Action.DECISION_MAKE, "transaction", str(verdict.payment.uid), detail)]
     if alert_id:
         opened: dict[str, Any] = {"transaction": str(verdict.payment.uid)}

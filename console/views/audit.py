@@ -45,6 +45,8 @@ ACTIONS: Final = {
     Action.KEY_REVOKE: "Revoked an API key",
     Action.SOURCE_ADD: "Added a source",
     Action.DEAD_LETTER_STORE: "Stored a dead letter",
+    Action.DEAD_LETTER_REDRIVE: "Redrove a dead letter",
+    Action.DEAD_LETTER_DISCARD: "Discarded a dead letter",
     Action.FEATURES_REBUILD: "Rebuilt the features",
     Action.HISTORY_IMPORT: "Imported history",
 }
@@ -92,6 +94,8 @@ def _page_of(subject_type: str, subject_id: str) -> str:
             return f"/alerts/{subject_id}"
         case "transaction":
             return f"/transactions/{subject_id}"
+        case "dead_letter":
+            return f"/dead-letters/{subject_id}"
         case "model" | "training_run":
             return "/models"
         case _:
@@ -108,7 +112,7 @@ def _is_uuid(text: str) -> bool:
 
 def audit_row(row: AuditEvent, names: Mapping[UUID, str], now: datetime) -> AuditRow:
     detail = json.loads(row.detail) if row.detail else {}
-    linked = row.subject_type not in {"alert", "transaction"} or _is_uuid(row.subject_id)
+    linked = row.subject_type not in {"alert", "dead_letter", "transaction"} or _is_uuid(row.subject_id)
     return AuditRow(
         id=row.id or 0,
         at=moment(row.at, now),

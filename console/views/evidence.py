@@ -136,9 +136,9 @@ def judgement(row: Decision, transaction: Transaction, now: datetime) -> Judgeme
         outcome=OUTCOMES[Outcome(row.outcome)],
         outcome_kind=row.outcome,
         score=score(row.score),
-        degraded=FEATURES_STATUSES[FeaturesStatus.DEGRADED]
-        if row.features_status == FeaturesStatus.DEGRADED.value
-        else "",
+        degraded=""
+        if row.features_status == FeaturesStatus.COMPLETE.value
+        else FEATURES_STATUSES[FeaturesStatus(row.features_status)],
         up=[found for found in reasons if found.direction == "up"],
         down=[found for found in reasons if found.direction == "down"],
         shown=REASONS_SHOWN,

@@ -41,6 +41,7 @@ RUN_STATUSES: Final = {
 FEATURES_STATUSES: Final = {
     FeaturesStatus.COMPLETE: "Complete",
     FeaturesStatus.DEGRADED: "Degraded: some features were not known when this was decided",
+    FeaturesStatus.ABSENT: "Absent: this payment could not be scored, so it is left to a person",
 }
 ENTITIES: Final = {
     EntityKind.CUSTOMER: ("Customer", "user"),

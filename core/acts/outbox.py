@@ -28,13 +28,19 @@ async def enqueue(work: UnitOfWork, queue: str, message: Message) -> None:
 
 async def add(work: UnitOfWork, messages: Sequence[tuple[str, Message]], own_turn: timedelta) -> list[Outgoing]:
     """Outbox rows for `messages`; returns them ready to publish after the commit. `own_turn`: see WRITERS_TURN."""
+    rows = await add_bodies(work, [(queue, encode(message)) for queue, message in messages], own_turn)
+    return [Outgoing(row.queue, str(row.id), row.body) for row in rows]
+
+
+async def add_bodies(work: UnitOfWork, bodies: Sequence[tuple[str, bytes]], own_turn: timedelta) -> list[OutboxMessage]:
+    """For messages as they once were on the bus, readable or not."""
     now = utc_now()
     rows = [
-        OutboxMessage(id=new_uuid(), queue=queue, body=encode(message), created_at=now, next_at=now + own_turn)
-        for queue, message in messages
+        OutboxMessage(id=new_uuid(), queue=queue, body=body, created_at=now, next_at=now + own_turn)
+        for queue, body in bodies
     ]
     await flow.add_outbox(work, rows)
-    return [Outgoing(row.queue, str(row.id), row.body) for row in rows]
+    return rows
 
 
 async def publish_and_mark(postgres: Postgres, bus: Bus, messages: Sequence[Outgoing]) -> int:

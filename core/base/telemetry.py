@@ -13,6 +13,8 @@ DECISION_SECONDS = Histogram(
     "From acceptance to committed decision",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30),
 )
+BATCHES_RETURNED = Counter("ronda_batches_returned", "Batches that went back to their queues", ["queue", "why"])
+SUSPECTS = Counter("ronda_suspects", "Messages that came back too often and are scored one by one")
 OUTBOX_UNSENT = Gauge("ronda_outbox_unsent", "Outbox rows the broker has not confirmed", multiprocess_mode="mostrecent")
 CHAMPION_PSI = Gauge(
     "ronda_champion_feature_psi_max",

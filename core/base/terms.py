@@ -56,6 +56,13 @@ class FeaturesStatus(StrEnum):
 
     COMPLETE = "complete"
     DEGRADED = "degraded"
+    ABSENT = "absent"
+
+
+class DeadLetterState(StrEnum):
+    WAITING = "waiting"
+    REDRIVEN = "redriven"
+    DISCARDED = "discarded"
 
 
 class ModelStage(StrEnum):
@@ -135,5 +142,7 @@ class Action(StrEnum):
     KEY_REVOKE = "key.revoke"
     SOURCE_ADD = "source.add"
     DEAD_LETTER_STORE = "dead_letter.store"
+    DEAD_LETTER_REDRIVE = "dead_letter.redrive"
+    DEAD_LETTER_DISCARD = "dead_letter.discard"
     FEATURES_REBUILD = "features.rebuild"
     HISTORY_IMPORT = "history.import"

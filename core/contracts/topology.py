@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 DEAD: Final = "dead"
+SUSPECT: Final = "suspect"
 LABELS: Final = "labels"
 TRAINING: Final = "training"
 
@@ -33,6 +34,8 @@ def queues(shards: int) -> tuple[Queue, ...]:
         *scores,
         Queue(LABELS, single_active=True),
         Queue(TRAINING, single_active=True, delivery_limit=2),
+        # The lane counts its attempts itself: a delivery that comes back was not always tried.
+        Queue(SUSPECT, delivery_limit=100),
         Queue(DEAD),
     )
 

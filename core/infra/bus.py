@@ -20,6 +20,8 @@ class Outgoing:
 
 
 class Delivery(Protocol):
+    """Settled once: by the first of these that ends well. What is said after that changes nothing."""
+
     queue: str
     message_id: str
     body: bytes
@@ -30,7 +32,10 @@ class Delivery(Protocol):
         """Done: never deliver again. Called after the commit."""
 
     async def reject(self, reason: str) -> None:
-        """Move to the dead-letter queue with the reason (confirmed there before it is gone here)."""
+        """Move to the dead-letter queue with the reason (confirmed there before it is gone here). Raises PublishFailed."""
+
+    async def move(self, queue: str) -> None:
+        """To another queue, under the same id (confirmed there before it is gone here). Raises PublishFailed."""
 
     async def release(self) -> None:
         """Give back for another delivery (counts as one redelivery)."""

@@ -1,11 +1,12 @@
 """PostgreSQL: the unit of work, and the only place that commits."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable
+from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -59,6 +60,14 @@ class Postgres:
         async with self.unit_of_work() as work:
             await work.session.connection(execution_options={"postgresql_readonly": True})
             yield work
+
+    async def answers(self, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s), self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (DBAPIError, PoolTimeout, OSError):  # TimeoutError is an OSError
+            return False
+        return True
 
     async def close(self) -> None:
         await self.engine.dispose()

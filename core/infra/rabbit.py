@@ -7,7 +7,7 @@ can come back without their consumer; here a loss is seen, logged once, and ever
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Self
@@ -41,7 +41,7 @@ REASON, ORIGIN = "ronda-reason", "ronda-queue"
 class RabbitDelivery:
     """Implements `core.infra.bus.Delivery`."""
 
-    __slots__ = ("_bus", "_channel", "_tag", "body", "headers", "message_id", "queue", "redeliveries")
+    __slots__ = ("_bus", "_channel", "_settled", "_tag", "body", "headers", "message_id", "queue", "redeliveries")
 
     def __init__(self, bus: "RabbitBus", channel: Channel, queue: str, message: DeliveredMessage) -> None:
         properties = message.header.properties
@@ -52,21 +52,33 @@ class RabbitDelivery:
         returned = self.headers.get("x-delivery-count")
         self.redeliveries = returned if isinstance(returned, int) else int(bool(message.redelivered))
         self._bus, self._channel, self._tag = bus, channel, message.delivery_tag or 0
+        self._settled = False
 
     async def ack(self) -> None:
         # A lost ack is no harm and cannot be told from a late one: the message comes back, its handler knows it.
-        with suppress(Lost):
-            async with within(CLOSE_TIMEOUT_S):
-                await self._channel.basic_ack(self._tag, wait=False)
+        await self._settle(self._channel.basic_ack)
 
     async def reject(self, reason: str) -> None:
-        await self._bus.publish_dead(self, reason)
-        await self.ack()
+        if not self._settled:
+            await self._bus.publish_dead(self, reason)
+            await self.ack()
+
+    async def move(self, queue: str) -> None:
+        if not self._settled:
+            await self._bus.publish([Outgoing(queue, self.message_id, self.body)])
+            await self.ack()
 
     async def release(self) -> None:
+        await self._settle(partial(self._channel.basic_reject, requeue=True))
+
+    async def _settle(self, say: Callable[..., Awaitable[object]]) -> None:
+        """Once: the broker closes the channel of who settles a delivery again."""
+        if self._settled:
+            return
+        self._settled = True
         with suppress(Lost):
             async with within(CLOSE_TIMEOUT_S):
-                await self._channel.basic_reject(self._tag, requeue=True, wait=False)
+                await say(self._tag, wait=False)
 
 
 class _Intake:
@@ -166,7 +178,10 @@ class RabbitConsumer:
                 self._outage.over()
 
     async def _probe(self, intake: _Intake) -> None:
-        """After a long silence: does the broker answer, and does it know of a consumer? If not, the next take reconnects."""
+        """After a long silence: does the broker answer, know of a consumer, and have nothing for it? If not, the next take reconnects.
+
+        While others consume the queue too, what waits there may be theirs.
+        """
         loop = asyncio.get_running_loop()
         if loop.time() - self._quiet_since < PROBE_AFTER_S:
             return
@@ -177,6 +192,8 @@ class RabbitConsumer:
                     answer = await channel.queue_declare(queue, passive=True)
                     if not answer.consumer_count:
                         raise Lost(f"the broker has no consumer on {queue}")
+                    if answer.consumer_count == 1 and answer.message_count:
+                        raise Lost(f"{answer.message_count} messages wait in {queue}, and none arrives")
         except Lost as error:
             log.warning("consumer is rebuilt", reason=str(error))
             if self._intake is intake:

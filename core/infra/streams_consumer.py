@@ -28,7 +28,7 @@ TIMEOUT_S: Final = 5.0
 class StreamsDelivery:
     """Implements `core.infra.bus.Delivery`."""
 
-    __slots__ = ("_consumer", "body", "entry", "fields", "message_id", "queue", "redeliveries")
+    __slots__ = ("_consumer", "_settled", "body", "entry", "fields", "message_id", "queue", "redeliveries")
 
     def __init__(
         self, consumer: "StreamsConsumer", queue: str, entry: bytes, fields: dict[bytes, bytes], redeliveries: int
@@ -37,15 +37,27 @@ class StreamsDelivery:
         self.message_id = fields[b"id"].decode()
         self.body = fields[b"body"]
         self._consumer = consumer
+        self._settled = False
 
     async def ack(self) -> None:
-        self._consumer.ack_soon(self)
+        if not self._settled:
+            self._settled = True
+            self._consumer.ack_soon(self)
 
     async def reject(self, reason: str) -> None:
-        await self._consumer.move_to_dead(self, reason)
+        if not self._settled:
+            await self._consumer.move(self, DEAD, "queue", self.queue, "reason", reason[:1000])
+            self._settled = True
+
+    async def move(self, queue: str) -> None:
+        if not self._settled:
+            await self._consumer.move(self, queue)
+            self._settled = True
 
     async def release(self) -> None:
-        await self._consumer.give_back(self)
+        if not self._settled:
+            self._settled = True
+            await self._consumer.give_back(self)
 
 
 class StreamsConsumer:
@@ -62,7 +74,7 @@ class StreamsConsumer:
         self._take = script(self._redis, "take")
         self._beat = script(self._redis, "beat")
         self._leave = script(self._redis, "leave")
-        self._reject = script(self._redis, "reject")
+        self._move = script(self._redis, "move")
         self._name = uuid4().hex
         self._former_names: list[str] = []
         self._settings: list[str] = []
@@ -190,16 +202,15 @@ class StreamsConsumer:
         except (RedisError, OSError):
             self._change_name()
 
-    async def move_to_dead(self, delivery: StreamsDelivery, reason: str) -> None:
-        """In one step. Raises PublishFailed."""
-        keys = [stream_of(delivery.queue), stream_of(DEAD)]
-        arguments: list[str | bytes] = [delivery.entry, delivery.message_id, delivery.body, delivery.queue]
+    async def move(self, delivery: StreamsDelivery, queue: str, *fields: str) -> None:
+        """To another queue in one step; `fields`: names and values it has there beside id and body. Raises PublishFailed."""
+        keys = [stream_of(delivery.queue), stream_of(queue)]
         try:
-            moved = await self._reject(keys=keys, args=[*arguments, reason[:1000]])
+            moved = await self._move(keys=keys, args=[delivery.entry, delivery.message_id, delivery.body, *fields])
         except (RedisError, OSError) as error:
             raise PublishFailed(f"Redis did not confirm: {error}", unconfirmed=[delivery.message_id]) from error
         if not moved:
-            raise PublishFailed(f"the queue {DEAD} does not exist", unconfirmed=[delivery.message_id])
+            raise PublishFailed(f"the queue {queue} does not exist", unconfirmed=[delivery.message_id])
 
     async def close(self) -> None:
         if self._closed:

@@ -15,7 +15,7 @@ from core.base.terms import EntityKind
 from core.contracts.messages import Payment
 from core.infra.postgres import UnitOfWork
 from core.stores.recordset import insert_rows
-from core.tables.flow import DeadLetter, Decision, OutboxMessage, Transaction
+from core.tables.flow import Decision, OutboxMessage, Transaction
 
 ENTITY_COLUMNS = {
     EntityKind.CUSTOMER: "customer_id",
@@ -375,12 +375,3 @@ async def outbox_state(work: UnitOfWork) -> OutboxState:
     query = select(func.count(), func.min(OutboxMessage.created_at)).where(col(OutboxMessage.sent_at).is_(None))
     count, oldest = (await work.session.exec(query)).one()
     return OutboxState(count, oldest)
-
-
-async def add_dead_letter(work: UnitOfWork, row: DeadLetter) -> None:
-    work.session.add(row)
-    await work.session.flush()
-
-
-async def count_dead_letters(work: UnitOfWork) -> int:
-    return (await work.session.exec(select(func.count()).select_from(DeadLetter))).one()

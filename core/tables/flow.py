@@ -116,12 +116,42 @@ class OutboxMessage(SQLModel, table=True):
 
 
 class DeadLetter(SQLModel, table=True):
-    """A message no consumer could handle."""
+    """A message no consumer could handle. Stored once, however often the bus says so."""
 
     __tablename__ = "dead_letter"
+    __table_args__ = (
+        Index("dead_letter_once", "queue", "message_id", text("sha256(body)"), unique=True),
+        Index("dead_letter_newest", text("died_at DESC"), text("id DESC")),
+        Index("dead_letter_waiting", "reason", "died_at", postgresql_where=text("state = 'waiting'")),
+        Index("dead_letter_by_payment", "transaction_uid", postgresql_where=text("transaction_uid IS NOT NULL")),
+    )
     id: UUID = Field(primary_key=True)
     queue: str
     message_id: str
     reason: str
     body: bytes = Field(sa_type=LargeBinary)
     died_at: datetime = Field(sa_type=DateTime(timezone=True))
+    payments: int = Field(default=0)
+    """How many payments its body carries; 0 when it carries none or cannot be read."""
+    transaction_uid: UUID | None = None
+    """The payment, when it is one."""
+    state: str = "waiting"
+    settled_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    settled_by: str | None = None
+    """The actor who sent it again or discarded it."""
+    note: str | None = None
+    """Why it was discarded."""
+
+
+class ScoringTrouble(SQLModel, table=True):
+    """A payment that is hard to score. Forgotten once it is decided like any other."""
+
+    __tablename__ = "scoring_trouble"
+    transaction_uid: UUID = Field(primary_key=True)
+    attempts: int = 0
+    """How often it was tried alone; counted before the attempt, so that the death of the process counts."""
+    failure: str = ""
+    """What the last attempt raised; empty when its process died or it hung."""
+    resends: int = 0
+    """How often it was sent again because its decision was missing."""
+    resent_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

@@ -269,6 +269,52 @@ async def test_rejected_is_dead_with_reason_and_origin(bus: Bus, queue: str) -> 
         await dead.ack()
 
 
+async def test_a_moved_delivery_is_only_in_the_other_queue(bus: Bus, queue: str) -> None:
+    other = await declared(bus)
+    await bus.publish(outgoing(queue, 1, 2))
+    async with consuming(bus, queue) as consumer:
+        first, second = await collect(consumer, 2)
+        await first.move(other)
+        await second.ack()
+    assert await bus.depth(queue) == 0
+    (moved,) = await drain(bus, other)
+    assert (moved.message_id, moved.body, moved.redeliveries) == ("id-1", b"body-1", 0)
+
+
+async def test_what_cannot_be_moved_stays(bus: Bus, queue: str) -> None:
+    await bus.publish(outgoing(queue, 1))
+    async with consuming(bus, queue) as consumer:
+        (delivery,) = await collect(consumer, 1)
+        with pytest.raises(PublishFailed):
+            await delivery.move(f"test.missing.{uuid4().hex[:8]}")
+        await delivery.release()
+        (back,) = await collect(consumer, 1)
+        assert back.message_id == "id-1"
+        await back.ack()
+    await until_empty(bus, queue)
+
+
+async def test_a_delivery_is_settled_once(bus: Bus, queue: str) -> None:
+    """A batch that fails late is given back whole, though some of it was already moved, rejected or acked."""
+    other = await declared(bus)
+    await bus.publish(outgoing(queue, "moved", "rejected", "acked", "left"))
+    async with consuming(bus, queue) as consumer:
+        moved, rejected, acked, left = await collect(consumer, 4)
+        for _ in range(2):
+            await moved.move(other)
+            await rejected.reject("no")
+            await acked.ack()
+        for delivery in (moved, rejected, acked, left):
+            await delivery.release()
+        (back,) = await collect(consumer, 1)
+        assert (back.message_id, back.redeliveries) == ("id-left", 1)
+        await back.ack()
+        assert await consumer.take(10, wait_s=0.5) == []
+    assert ids(await drain(bus, other)) == ["id-moved"]
+    assert ids(await drain(bus, DEAD)) == ["id-rejected"]
+    await until_empty(bus, queue)
+
+
 async def test_what_always_comes_back_dies(bus: Bus, queue: str) -> None:
     limited = await declared(bus, delivery_limit=2)
     await bus.publish(outgoing(limited, "poison"))

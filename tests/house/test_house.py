@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "backend/testing.py": "keeps our settings away from the tests it starts",
 }
 SWALLOWS = {
+    "workers/handling.py": "a batch that failed for whatever reason goes back to its queues, and the job goes on",
     "workers/runner.py": "a job that failed for whatever reason is started again",
     "backend/ingest.py": "whatever happened, every request of the micro-batch gets an answer",
 }
