@@ -33,6 +33,8 @@ WORDS = [
     "alert",
     "case",
     "queue",
+    "dead letter",
+    "suspect lane",
     "claim",
     "disposition",
     "label",

@@ -1,0 +1,195 @@
+"""Messages that come back, on both buses: what is poisonous dies alone, and an outage is nobody's fault."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+import workers.score
+from core.acts import dead_letters as acts
+from core.acts import outbox
+from core.acts.audit import system
+from core.base.clock import to_ms, utc_now
+from core.base.errors import Unavailable
+from core.base.ids import new_uuid
+from core.base.settings import Settings
+from core.contracts.messages import Message, Payment, ScoreBatch
+from core.contracts.topology import DEAD, SUSPECT, queues, score_queue
+from core.infra.resources import Resources, open_resources
+from core.stores import dead_letters, flow
+from core.stores.flow import Arrival
+from core.tables.flow import DeadLetter
+from workers import handling
+from workers.roster import JOBS
+from workers.runner import JobContext
+
+TEST = system("test")
+POISON = "poison"
+
+
+@pytest.fixture
+async def on_bus(settings: Settings, bus_url: str) -> AsyncIterator[Resources]:
+    """As `resources`, on each of the buses in turn."""
+    chosen = settings.model_copy(update={"bus_url": SecretStr(bus_url)})
+    async with open_resources(chosen, "test") as resources:
+        await resources.bus.declare(queues(chosen.shards))
+        yield resources
+
+
+def payments(count: int, *poisonous: int) -> list[Payment]:
+    now = to_ms(utc_now())
+    return [
+        Payment(
+            uid=new_uuid(), source_id="lane", transaction_id=str(new_uuid()), occurred_at_ms=now, accepted_at_ms=now,
+            amount_minor=100 + number, currency="EUR", customer_id=f"cus_{number}",
+            attributes={POISON: True} if number in poisonous else {},
+        )
+        for number in range(count)
+    ]  # fmt: skip
+
+
+async def accept(resources: Resources, batches: Sequence[Sequence[Payment]]) -> None:
+    """As the ingest does, one message for each batch."""
+    async with resources.postgres.unit_of_work() as work:
+        await work.run(
+            text("INSERT INTO source (id, name, created_at) VALUES ('lane', 'Lane', now()) ON CONFLICT DO NOTHING")
+        )
+        await flow.insert_transactions(work, [Arrival(one, b"") for batch in batches for one in batch])
+        messages: list[tuple[str, Message]] = [
+            (score_queue(0), ScoreBatch(shard=0, payments=list(batch))) for batch in batches
+        ]
+        outgoing = await outbox.add(work, messages, timedelta(seconds=30))
+    assert await outbox.publish_and_mark(resources.postgres, resources.bus, outgoing) == len(batches)
+
+
+@asynccontextmanager
+async def working(resources: Resources, *names: str) -> AsyncIterator[None]:
+    context = JobContext(resources, asyncio.Event())
+    tasks = [asyncio.create_task(JOBS[name](context)) for name in names]
+    try:
+        yield
+        assert not any(task.done() for task in tasks), tasks
+    finally:
+        context.stopping.set()
+        await asyncio.gather(*tasks)
+
+
+async def decided(resources: Resources, uids: Sequence[UUID], within_s: float = 60) -> dict[UUID, Any]:
+    async with asyncio.timeout(within_s):
+        while True:
+            async with resources.postgres.reading() as work:
+                found = await flow.latest_decisions(work, uids)
+            if len(found) == len(uids):
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def letters(resources: Resources) -> Sequence[DeadLetter]:
+    async with resources.postgres.reading() as work:
+        return await dead_letters.page(work, state=None, reason="", after=None, limit=100)
+
+
+@pytest.fixture
+def poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judging raises for a batch that holds a poisonous payment."""
+    judge = workers.score.judge
+
+    def judged(batch: Sequence[Payment], *rest: Any) -> Any:
+        if any(POISON in payment.attributes for payment in batch):
+            raise ZeroDivisionError
+        return judge(batch, *rest)
+
+    monkeypatch.setattr(workers.score, "judge", judged)
+
+
+async def test_a_poisonous_payment_dies_alone_and_is_answered(on_bus: Resources, poisonous: None) -> None:
+    batch = payments(6, 2)
+    async with working(on_bus, "score", "bury"):
+        await accept(on_bus, [batch])
+        found = await decided(on_bus, [payment.uid for payment in batch])
+    poison = batch[2]
+    assert [uid for uid, one in found.items() if one.features_status == "absent"] == [poison.uid]
+    answer = found[poison.uid]
+    assert (answer.outcome, answer.score, answer.reasons[0]["code"]) == ("review", None, "scoring_failed")
+    [letter] = [one for one in await letters(on_bus) if one.message_id == str(poison.uid)]
+    assert (letter.queue, letter.transaction_uid, letter.payments, letter.state) == (SUSPECT, poison.uid, 1, "waiting")
+    assert letter.reason == "scoring it alone raised ZeroDivisionError, 3 times"
+    async with on_bus.postgres.reading() as work:
+        alert = text("SELECT outcome, top_reason FROM alert WHERE transaction_uid = :uid")
+        assert (await work.run(alert, {"uid": poison.uid})).one()[0] == "review"
+        acts_of = text("SELECT action FROM audit_event WHERE subject_id IN (:uid, :letter) ORDER BY action")
+        named = await work.run(acts_of, {"uid": str(poison.uid), "letter": str(letter.id)})
+        assert [row[0] for row in named] == ["dead_letter.store", "decision.make"]
+    assert await on_bus.bus.depth(SUSPECT) == await on_bus.bus.depth(DEAD) == 0
+
+
+async def test_a_redriven_payment_has_all_its_attempts_again(on_bus: Resources, poisonous: None) -> None:
+    [payment] = payments(1, 0)
+    async with working(on_bus, "score", "bury", "relay"):
+        await accept(on_bus, [[payment]])
+        await decided(on_bus, [payment.uid])
+        first = next(one for one in await letters(on_bus) if one.transaction_uid == payment.uid)
+        async with on_bus.postgres.unit_of_work() as work:
+            row = acts.taken(await dead_letters.one_for_update(work, first.id))
+            await acts.redrive(work, row, by=TEST, shards=on_bus.settings.shards)
+        async with asyncio.timeout(60):
+            while len(again := [one for one in await letters(on_bus) if one.transaction_uid == payment.uid]) < 2:
+                await asyncio.sleep(0.1)
+    assert [one.state for one in again] == ["waiting", "redriven"]
+    assert again[0].reason == first.reason
+
+
+async def test_an_outage_is_nobodys_fault(on_bus: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long PostgreSQL is away: nothing is returned, suspected or buried."""
+    monkeypatch.setattr(handling, "OUTAGE_WAIT_S", (0.01, 0.01))
+    store, refusals = workers.score._ScoringDesk._store, 0
+
+    async def stored(*given: Any) -> None:
+        nonlocal refusals
+        if refusals < 12:
+            refusals += 1
+            raise Unavailable("PostgreSQL does not answer")
+        await store(*given)
+
+    monkeypatch.setattr(workers.score._ScoringDesk, "_store", stored)
+    before = len(await letters(on_bus))
+    batch = payments(3)
+    async with working(on_bus, "score", "bury"):
+        await accept(on_bus, [batch])
+        found = await decided(on_bus, [payment.uid for payment in batch])
+    assert refusals == 12
+    assert {one.features_status for one in found.values()} == {"complete"}
+    assert len(await letters(on_bus)) == before
+
+
+async def test_a_batch_that_hangs_is_given_up(on_bus: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handling, "DEADLINE_S", 0.3)
+    vectors, hung = workers.score._ScoringDesk._vectors, 0
+
+    async def slow(*given: Any) -> Any:
+        nonlocal hung
+        if hung < 1:
+            hung += 1
+            await asyncio.sleep(3600)
+        return await vectors(*given)
+
+    monkeypatch.setattr(workers.score._ScoringDesk, "_vectors", slow)
+    [payment] = payments(1)
+    async with working(on_bus, "score"):
+        await accept(on_bus, [[payment]])
+        await decided(on_bus, [payment.uid])
+    assert hung == 1
+
+
+async def test_a_dead_letter_is_stored_once(on_bus: Resources) -> None:
+    ident = str(new_uuid())
+    async with on_bus.postgres.unit_of_work() as work:
+        assert await acts.store(work, SUSPECT, ident, "a reason", b"\xff", by=TEST)
+        assert await acts.store(work, SUSPECT, ident, "another", b"\xff", by=TEST) is None
+        assert await acts.store(work, SUSPECT, ident, "a reason", b"\xfe", by=TEST)
