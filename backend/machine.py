@@ -149,7 +149,8 @@ class Machine:
         await self._start("web", "serve", f"--fd={descriptor}", pass_fds=(descriptor,), stop_rank=2)
         # A worker that meets half a history would build the features from it, and once more from the whole one.
         await self._history_is_whole.wait()
-        await self._start("scorer", "work", "score", OMP_NUM_THREADS="1")
+        # One poisonous payment ends it several times in a row; what was accepted waits meanwhile.
+        await self._start("scorer", "work", "score", tireless=True, OMP_NUM_THREADS="1")
         await first_run
         await self._start("jobs", "work", *JOBS)
 
@@ -158,11 +159,19 @@ class Machine:
         return self._settings.model_copy(update=urls)
 
     async def _start(
-        self, name: str, *arguments: str, pass_fds: tuple[int, ...] = (), stop_rank: int = 1, **more: str
+        self,
+        name: str,
+        *arguments: str,
+        pass_fds: tuple[int, ...] = (),
+        stop_rank: int = 1,
+        tireless: bool = False,
+        **more: str,
     ) -> None:
         """`more`: environment variables of this process alone."""
         environment = environment_of(self._settings) | more
-        part = ProcessPart(name, arguments, environment, self.logs / f"{name}.log", pass_fds, stop_rank)
+        part = ProcessPart(
+            name, arguments, environment, self.logs / f"{name}.log", pass_fds, stop_rank, tireless=tireless
+        )
         await self.supervisor.start(part)
 
     async def _first_run(self, database: asyncio.Task[str], redis: asyncio.Task[str]) -> None:

@@ -18,7 +18,7 @@ from core.base.errors import Unavailable
 
 PATIENCE_S = 60.0
 MOST_DEATHS = 3
-"""A part that dies more often than that within PATIENCE_S takes everything down with it."""
+"""A part that dies more often than that within PATIENCE_S takes everything down with it, unless it is `tireless`."""
 BACKOFF_S = (0.5, 2.0, 5.0)
 TRIM_EVERY_S = 15.0
 _EXCEPTION = re.compile(r"(?:(?<=\\n)|\b)(?:[a-z_0-9]+\.)*[A-Z]\w*(?:Error|Exception|Unavailable|Failed): [^\n\\\"]+")
@@ -37,6 +37,8 @@ class Part(Protocol):
     name: str
     stop_rank: int
     """Higher ones are stopped earlier; among equals the newest first."""
+    tireless: bool
+    """Started again however often it dies: the others can do without it meanwhile."""
 
     async def start(self) -> None:
         """Returns when it runs (a process of ours) or answers (a server)."""
@@ -62,6 +64,7 @@ class ServerPart:
     data_dir: Path
     log: Path
     stop_rank: int = 0
+    tireless: bool = False
     running: Running | None = None
 
     @property
@@ -105,6 +108,7 @@ class ProcessPart:
     """How long it may take to stop politely."""
     stdout: int | None = None
     """Where its stdout goes; None = to the log, like its stderr."""
+    tireless: bool = False
     process: asyncio.subprocess.Process | None = None
     _log_start: int = 0
 
@@ -193,10 +197,10 @@ class Supervisor:
             deaths.append(now())
             while now() - deaths[0] > PATIENCE_S:
                 deaths.popleft()
-            if len(deaths) > MOST_DEATHS:
+            if len(deaths) > MOST_DEATHS and not part.tireless:
                 raise KeepsDying(f"{part.name} keeps ending ({how}): {part.last_words()}")
             self.say(f"{part.name} ended ({how}): {part.last_words()} - starting it again")
-            await asyncio.sleep(BACKOFF_S[len(deaths) - 1])
+            await asyncio.sleep(BACKOFF_S[min(len(deaths), len(BACKOFF_S)) - 1])
             await part.start()
 
     async def failure(self) -> None:
