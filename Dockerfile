@@ -46,7 +46,7 @@ LABEL org.opencontainers.image.title="Ronda" \
 # The ids are fixed: a shared file system outside the container (an EFS access point, say) grants access to them.
 RUN groupadd --gid 10001 ronda && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin ronda && \
-    install -d -o ronda -g ronda -m 0750 /var/lib/ronda /var/lib/ronda/artifacts
+    install -d -o ronda -g ronda -m 0750 /var/lib/ronda /var/lib/ronda/artifacts /var/lib/ronda/anchor
 # Some managed databases sign with a certificate authority of their own. `--secret id=database_ca,src=bundle.pem` bakes
 # its public certificates in, for PGSSLROOTCERT=/etc/ronda/database-ca.pem and `?ssl=verify-full` in RONDA_DATABASE_URL.
 RUN --mount=type=secret,id=database_ca \
@@ -54,7 +54,7 @@ RUN --mount=type=secret,id=database_ca \
 COPY --from=build /opt/ronda /opt/ronda
 COPY --from=build /app /app
 COPY LICENSE /app/LICENSE
-# Nothing is written outside /var/lib/ronda/artifacts (mount a volume there) and /tmp, so the root file system may be read-only.
+# Nothing is written outside /var/lib/ronda/artifacts, /var/lib/ronda/anchor (mount volumes there) and /tmp, so the root file system may be read-only.
 # One OpenMP and BLAS thread: scorers scale by processes, and a second thread costs a small batch more than it gives.
 ENV PATH=/opt/ronda/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from backend.commands import checks, evaluate, model, monitor, people, registry, replay, running
+from backend.commands import audit, checks, evaluate, model, monitor, people, registry, replay, running
 from core.base.errors import RondaError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ monitor.register(app)
 evaluate.register(app)
 people.register(app)
 checks.register(app)
+audit.register(app)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from backend.supervisor import ProcessPart, ServerPart, Supervisor, ending
 from core.base.errors import InvalidInput, Unavailable
 from core.base.settings import Settings
 from core.infra.postgres import Postgres, connect_postgres
-from core.infra.signing import ensure_local_key
+from core.infra.signing import ensure_local_keys
 from workers.roster import NAMES
 
 READY_WITHIN_S = 60.0
@@ -59,7 +59,7 @@ class Machine:
         self.logs.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(self._data_dir / "metrics", ignore_errors=True)
         (self._data_dir / "metrics").mkdir()
-        ensure_local_key(self._settings)
+        ensure_local_keys(self._settings)
         async with asyncio.TaskGroup() as group:
             database = group.create_task(self._open_database())
             valkey = partial(start_valkey, carries_bus=self._bus_on_redis())

@@ -29,6 +29,7 @@ locals {
   secret_arns = merge(
     { for name, secret in aws_secretsmanager_secret.url : name => secret.arn },
     { RONDA_SIGNING_KEY = aws_secretsmanager_secret.signing_key.arn },
+    { RONDA_AUDIT_KEY = aws_secretsmanager_secret.audit_key.arn },
   )
   secret_names = {
     RONDA_DATABASE_URL = "database-url"
@@ -42,6 +43,14 @@ resource "aws_secretsmanager_secret" "signing_key" {
   # checkov:skip=CKV2_AWS_57: the public half is a variable, and the scorers must know the new one first
   name_prefix = "${local.name}/signing-key-"
   description = "RONDA_SIGNING_KEY of ${local.name}"
+  kms_key_id  = aws_kms_key.main.arn
+}
+
+# The same for the checkpoints of the audit trail.
+resource "aws_secretsmanager_secret" "audit_key" {
+  # checkov:skip=CKV2_AWS_57: the public half is a variable, and verifiers must know the new one first
+  name_prefix = "${local.name}/audit-key-"
+  description = "RONDA_AUDIT_KEY of ${local.name}"
   kms_key_id  = aws_kms_key.main.arn
 }
 

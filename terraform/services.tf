@@ -28,7 +28,7 @@ locals {
   process_commands = {
     web     = ["serve"]
     scorer  = ["work", "score"]
-    jobs    = ["work", "relay", "bury", "feedback", "retrain", "schedule", "reconcile", "monitor"]
+    jobs    = ["work", "relay", "bury", "feedback", "retrain", "schedule", "reconcile", "monitor", "seal"]
     migrate = ["migrate"]
     admin   = ["doctor"] # a one-off task: `aws ecs run-task --overrides` gives it another command, such as `user add`
   }
@@ -44,7 +44,7 @@ locals {
   process_secrets = {
     web     = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
     scorer  = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
-    jobs    = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL", "RONDA_SIGNING_KEY"]
+    jobs    = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL", "RONDA_SIGNING_KEY", "RONDA_AUDIT_KEY"]
     migrate = ["RONDA_DATABASE_URL"]
     admin   = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
   }
@@ -65,6 +65,10 @@ locals {
         RONDA_PUBLIC_URL    = var.public_url
         RONDA_SHARDS        = tostring(var.shards)
         RONDA_TRUSTED_KEYS  = join(",", var.trusted_keys)
+
+        # No disk outlives a task: the log is the anchor, which the database's users cannot change.
+        RONDA_AUDIT_ANCHOR       = "-"
+        RONDA_AUDIT_TRUSTED_KEYS = join(",", var.audit_trusted_keys)
       },
       var.database_ca_in_image ? { PGSSLROOTCERT = "/etc/ronda/database-ca.pem" } : {},
     ) : name => value

@@ -66,6 +66,16 @@ variable "trusted_keys" {
   }
 }
 
+variable "audit_trusted_keys" {
+  description = "Public halves of the keys that the audit trail's checkpoints may be signed with, from a pair of their own. A new one first joins the old one."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.audit_trusted_keys) > 0 && alltrue([for key in var.audit_trusted_keys : can(regex("^[A-Za-z0-9+/]{43}=$", key))])
+    error_message = "At least one key; each is the base64 of 32 bytes."
+  }
+}
+
 variable "ingress_cidrs" {
   description = "Who may reach the load balancer: the networks of the transaction sources and of the analysts."
   type        = list(string)

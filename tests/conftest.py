@@ -22,7 +22,7 @@ from core.base.settings import Settings
 from core.contracts.topology import queues
 from core.infra.bus import Bus
 from core.infra.resources import Resources, make_bus, open_resources
-from core.infra.signing import ensure_local_key
+from core.infra.signing import ensure_local_keys
 from tests import servers
 from tests.servers import Server
 
@@ -97,7 +97,7 @@ def settings(postgres_url: str, valkey_url: str, rabbit_url: str, tmp_path: Path
         data_dir=tmp_path,
         shards=2,
     )
-    ensure_local_key(settings)
+    ensure_local_keys(settings)
     return settings
 
 

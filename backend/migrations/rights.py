@@ -3,7 +3,10 @@
 APP_ROLE = "ronda_app"
 
 AUDIT_COLUMNS = "event_id, actor_type, actor_id, action, subject_type, subject_id, result, detail, written_at, leaf"
-"""Only these may be set: `id`, `xid`, `at` and `seal` cannot be forged by the application."""
+"""Only these may be set: `id`, `xid` and `at` cannot be forged by the application."""
+
+SEALER_ROLE = "ronda_sealer"
+"""Adds seals and checkpoints, reads what they are made from, and may do nothing else."""
 
 APPEND_ONLY = ("audit_event", "decision", "label", "note", "policy", "transaction")
 """Tables of the first revision."""
@@ -16,12 +19,19 @@ def _trigger(table: str) -> str:
     )
 
 
-STATEMENTS: tuple[str, ...] = (
-    f"""DO $$ BEGIN
-        CREATE ROLE {APP_ROLE} NOLOGIN;
+def _role(name: str) -> tuple[str, ...]:
+    """Roles belong to the whole server: another database may have it already."""
+    return (
+        f"""DO $$ BEGIN
+        CREATE ROLE {name} NOLOGIN;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$""",
-    f"GRANT {APP_ROLE} TO CURRENT_USER",
-    f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}",
+        f"GRANT {name} TO CURRENT_USER",
+        f"GRANT USAGE ON SCHEMA public TO {name}",
+    )
+
+
+STATEMENTS: tuple[str, ...] = (
+    *_role(APP_ROLE),
     f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {APP_ROLE}",
     *(f'GRANT INSERT ON "{table}" TO {APP_ROLE}' for table in APPEND_ONLY if table != "audit_event"),
     f"GRANT INSERT ({AUDIT_COLUMNS}) ON audit_event TO {APP_ROLE}",
@@ -37,3 +47,12 @@ STATEMENTS: tuple[str, ...] = (
 def append_only(table: str) -> tuple[str, ...]:
     """For a table that a later revision makes: the application reads and adds, and nobody changes."""
     return (f'GRANT SELECT, INSERT ON "{table}" TO {APP_ROLE}', _trigger(table))
+
+
+SEALER: tuple[str, ...] = (
+    *_role(SEALER_ROLE),
+    f"GRANT SELECT ON audit_event, audit_seal, audit_checkpoint TO {SEALER_ROLE}",
+    f"GRANT INSERT ON audit_seal, audit_checkpoint TO {SEALER_ROLE}",
+    f"GRANT SELECT ON audit_seal, audit_checkpoint TO {APP_ROLE}",
+    *(_trigger(table) for table in ("audit_seal", "audit_checkpoint")),
+)

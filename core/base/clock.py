@@ -22,3 +22,8 @@ def from_ms(milliseconds: int) -> datetime:
 def rfc3339(moment: datetime) -> str:
     """`2026-01-31T09:30:00.000Z`"""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def exact_text(moment: datetime) -> str:
+    """To the microsecond, as PostgreSQL keeps it: `2026-01-31T09:30:00.000000+00:00`"""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -23,12 +23,11 @@ def body_sha(body: Mapping[str, Any]) -> bytes:
 
 def audit_leaf(fields: Iterable[str]) -> bytes:
     """SHA-256(0x00 || length-prefixed fields): no two different field lists share a leaf's input (RFC 6962 leaf prefix)."""
-    digest = hashlib.sha256(b"\x00")
+    parts = [b"\x00"]
     for field in fields:
         data = field.encode()
-        digest.update(len(data).to_bytes(4, "big"))
-        digest.update(data)
-    return digest.digest()
+        parts += len(data).to_bytes(4, "big"), data
+    return sha256(b"".join(parts))
 
 
 def shard_of(customer_id: str, shards: int) -> int:

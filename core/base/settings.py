@@ -36,6 +36,15 @@ class Settings(BaseSettings):
     """Public halves, with commas between: a model signed by none of them is never loaded. The own key is trusted as well.
     With neither setting, the key that the launcher makes in the data directory is used."""
 
+    audit_key: SecretStr = SecretStr("")
+    """Private half of the pair that the audit trail's checkpoints are signed with: for the process that seals, and no other."""
+    audit_trusted_keys: Annotated[tuple[str, ...], NoDecode] = ()
+    """Public halves that `ronda audit verify` and `export` trust; the own key is trusted as well, and the data directory's
+    where neither is set."""
+    audit_anchor: Path | None = None
+    """File outside the database that the newest checkpoint is appended to each minute; unset = `<data_dir>/audit-anchor.txt`.
+    Best where nobody who can change the database can change it. `-` = none: the log has each of these checkpoints as well."""
+
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     public_url: str = ""
@@ -43,6 +52,8 @@ class Settings(BaseSettings):
 
     database_role: str = "ronda_app"
     """The PostgreSQL role every process but `migrate` takes on: it cannot change or delete audit events."""
+    sealer_role: str = "ronda_sealer"
+    """The role of the job that seals the audit trail: it alone may add seals, and may add nothing else."""
     database_pool: int = Field(default=8, ge=1)
 
     shards: int = Field(default=4, ge=1, le=64)
@@ -84,7 +95,7 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_json: bool = False
 
-    @field_validator("trusted_keys", mode="before")
+    @field_validator("trusted_keys", "audit_trusted_keys", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
@@ -93,6 +104,12 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @property
+    def anchor_file(self) -> Path | None:
+        if self.audit_anchor == Path("-"):
+            return None
+        return self.audit_anchor or self.data_dir / "audit-anchor.txt"
 
     @property
     def base_url(self) -> str:

@@ -16,6 +16,10 @@ DECISION_SECONDS = Histogram(
 BATCHES_RETURNED = Counter("ronda_batches_returned", "Batches that went back to their queues", ["queue", "why"])
 SUSPECTS = Counter("ronda_suspects", "Messages that came back too often and are scored one by one")
 OUTBOX_UNSENT = Gauge("ronda_outbox_unsent", "Outbox rows the broker has not confirmed", multiprocess_mode="mostrecent")
+AUDIT_UNSEALED_SECONDS = Gauge(
+    "ronda_audit_unsealed_seconds", "Age of the oldest audit event without a seal", multiprocess_mode="mostrecent"
+)
+AUDIT_SEALED = Counter("ronda_audit_sealed", "Audit events sealed")
 CHAMPION_PSI = Gauge(
     "ronda_champion_feature_psi_max",
     "Largest PSI of a feature beyond what it moves anyway, since the champion was judged",

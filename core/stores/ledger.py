@@ -2,8 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlmodel import col, select
 
 from core.infra.postgres import UnitOfWork
@@ -52,17 +55,60 @@ async def page(work: UnitOfWork, chosen: AuditFilter, *, before_id: int | None, 
     return (await work.session.exec(query)).all()
 
 
-async def walk(work: UnitOfWork, *, batch: int = 2000) -> AsyncIterator[Sequence[AuditEvent]]:
-    """The whole trail by id, in batches."""
-    last = 0
+class SealableEvent(NamedTuple):
+    """A row of the trail as it is sealed and verified: read by the million, so it is no table object."""
+
+    id: int
+    xid: int
+    at: datetime
+    event_id: UUID
+    actor_type: str
+    actor_id: str
+    action: str
+    subject_type: str
+    subject_id: str
+    result: str
+    detail: str
+    written_at: datetime
+    leaf: bytes
+
+
+_IN_COMMIT_ORDER = (
+    f"SELECT {', '.join(SealableEvent._fields)} FROM audit_event WHERE (xid, id) > "  # noqa: S608 - names of our own
+    "(CAST(CAST(:xid AS text) AS xid8), :id) AND xid < CAST(CAST(:until AS text) AS xid8) ORDER BY xid, id LIMIT :batch"
+)
+_OF_A_SEAL = (
+    f"SELECT {', '.join(SealableEvent._fields)} FROM audit_event WHERE xid >= CAST(CAST(:since AS text) AS xid8) "  # noqa: S608
+    "AND xid < CAST(CAST(:until AS text) AS xid8) ORDER BY xid, id"
+)
+NO_END = 2**63 - 1
+"""A transaction id that none will reach."""
+
+
+async def in_commit_order(
+    work: UnitOfWork, *, since: int = 0, until: int = NO_END, batch: int = 5000
+) -> AsyncIterator[SealableEvent]:
+    """Events whose transaction id lies in [since, until), by (xid, id)."""
+    xid, last = since, -1
     while True:
-        query = select(AuditEvent).where(col(AuditEvent.id) > last).order_by(col(AuditEvent.id)).limit(batch)
-        rows = (await work.session.exec(query)).all()
-        if not rows:
+        found = await work.run(
+            text(_IN_COMMIT_ORDER), {"xid": str(xid), "id": last, "until": str(until), "batch": batch}
+        )
+        rows = [SealableEvent(*row) for row in found]
+        for row in rows:
+            yield row
+        if len(rows) < batch:
             return
-        yield rows
-        work.session.expunge_all()
-        last = rows[-1].id or last
+        xid, last = rows[-1].xid, rows[-1].id
+
+
+async def of_a_seal(work: UnitOfWork, xid_lo: int, xid_hi: int) -> list[SealableEvent]:
+    found = await work.run(text(_OF_A_SEAL), {"since": str(xid_lo), "until": str(xid_hi)})
+    return [SealableEvent(*row) for row in found]
+
+
+async def event(work: UnitOfWork, event_id: UUID) -> AuditEvent | None:
+    return (await work.session.exec(select(AuditEvent).where(col(AuditEvent.event_id) == event_id))).first()
 
 
 async def count(work: UnitOfWork) -> int:

@@ -6,11 +6,14 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
-from core.tables.columns import xid_column
+from core.tables.columns import XID8, xid_column
 
 
 class AuditEvent(SQLModel, table=True):
-    """One act. `leaf` hashes every column a reader relies on; `id`, `xid` and `at` are the server's."""
+    """One act. `leaf` hashes every column a reader relies on; `id`, `xid` and `at` are the server's.
+
+    The seal that closes over it follows from its `xid`.
+    """
 
     __tablename__ = "audit_event"
     __table_args__ = (
@@ -37,5 +40,35 @@ class AuditEvent(SQLModel, table=True):
     written_at: datetime = Field(sa_type=DateTime(timezone=True))
     """The writer's clock; it is in the leaf, and must lie close to `at`."""
     leaf: bytes = Field(sa_type=LargeBinary)
-    seal: int | None = Field(default=None, sa_type=BigInteger)
-    """The Merkle seal that closed over this event; empty until sealing exists."""
+
+
+class AuditSeal(SQLModel, table=True):
+    """Closes over every event whose transaction id lies in [xid_lo, xid_hi); each seal begins where the one before ended."""
+
+    __tablename__ = "audit_seal"
+    n: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    """From 1, without gaps: the seal's place in the top tree."""
+    xid_lo: int = Field(sa_column=Column(XID8(), nullable=False))
+    xid_hi: int = Field(sa_column=Column(XID8(), nullable=False, unique=True))
+    count: int
+    root: bytes = Field(sa_type=LargeBinary)
+    """Merkle root over its events in the order of (xid, id)."""
+    prev: bytes = Field(sa_type=LargeBinary)
+    """The hash of the seal before; 32 zero bytes for the first."""
+    hash: bytes = Field(sa_type=LargeBinary)
+    """Over every column above, and `at`. The seal's leaf in the top tree."""
+    subtree: bytes = Field(sa_type=LargeBinary)
+    """Root of the largest perfect subtree of the top tree that ends with this seal: what proofs and the next checkpoint are made from."""
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class AuditCheckpoint(SQLModel, table=True):
+    """A signed root of the top tree over the first `size` seals."""
+
+    __tablename__ = "audit_checkpoint"
+    size: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    root: bytes = Field(sa_type=LargeBinary)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    key: str
+    """Base64 of the signer's public key. Whether it is to be trusted, the reader's settings say."""
+    signature: bytes = Field(sa_type=LargeBinary)

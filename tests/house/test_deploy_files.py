@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from backend.cli import app
 from core.base.settings import Settings
 from core.infra.resources import make_artifacts, make_bus
-from core.infra.signing import KeyPair, Keys, keys_of
+from core.infra.signing import CHECKPOINTS, KeyPair, Keys, keys_of
 from tests.house.tree import HOME, name_of
 from workers import roster
 
@@ -57,8 +57,14 @@ def interpolated(value: str, environment: dict[str, str]) -> str:
 
 
 PASSWORDS = {"POSTGRES_PASSWORD": "a1", "VALKEY_PASSWORD": "b2", "RABBITMQ_PASSWORD": "c3"}
-PAIR = KeyPair.new()
-SECRETS = {**PASSWORDS, "RONDA_SIGNING_KEY": PAIR.private, "RONDA_TRUSTED_KEYS": PAIR.public}
+PAIR, AUDIT = KeyPair.new(), KeyPair.new()
+SECRETS = {
+    **PASSWORDS,
+    "RONDA_SIGNING_KEY": PAIR.private,
+    "RONDA_TRUSTED_KEYS": PAIR.public,
+    "RONDA_AUDIT_KEY": AUDIT.private,
+    "RONDA_AUDIT_TRUSTED_KEYS": AUDIT.public,
+}
 
 
 def test_services_of_ours_run_commands_that_there_are() -> None:
@@ -81,14 +87,16 @@ def test_a_services_environment_opens_its_servers(name: str) -> None:
     assert make_bus(settings).name == "rabbit"
     assert make_artifacts(settings)
     assert list(keys_of(settings).trusted) == list(Keys(None, [PAIR.public]).trusted)
+    assert list(keys_of(settings, CHECKPOINTS).trusted) == list(Keys(None, [AUDIT.public]).trusted)
 
 
-def test_only_who_trains_may_sign() -> None:
-    signing = {name for name, service in OURS.items() if "RONDA_SIGNING_KEY" in service["environment"]}
-    trains = {name for name, service in OURS.items() if "retrain" in service["command"]}
-    assert signing == trains == {"jobs"}
+@pytest.mark.parametrize(("job", "key"), [("retrain", "RONDA_SIGNING_KEY"), ("seal", "RONDA_AUDIT_KEY")])
+def test_only_whose_job_it_is_may_sign(job: str, key: str) -> None:
+    signing = {name for name, service in OURS.items() if key in service["environment"]}
+    does = {name for name, service in OURS.items() if job in service["command"]}
+    assert signing == does == {"jobs"}
     [table] = re.findall(r"^  process_secrets = \{\n(.*?)^  \}", terraform_text(), re.MULTILINE | re.DOTALL)
-    assert {line.split()[0] for line in table.splitlines() if "RONDA_SIGNING_KEY" in line} == {"jobs"}
+    assert {line.split()[0] for line in table.splitlines() if key in line} == {"jobs"}
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -15,7 +15,7 @@ from core.base.settings import Settings
 from core.infra.artifacts import SIGNATURE, Artifacts
 from core.infra.artifacts_s3 import S3Blobs
 from core.infra.resources import make_artifacts
-from core.infra.signing import ensure_local_key
+from core.infra.signing import ensure_local_keys
 
 BUCKET, PREFIX = "ronda-models", "team/artifacts"
 DATA = bytes(range(256)) * 20_000
@@ -51,7 +51,7 @@ def store(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sto
     client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
     client.create_bucket(Bucket=BUCKET)
     settings = Settings(data_dir=tmp_path, artifacts_url=f"s3://{BUCKET}/{PREFIX}", artifacts_endpoint=endpoint)
-    ensure_local_key(settings)
+    ensure_local_keys(settings)
     return Store(endpoint, client, make_artifacts(settings))
 
 

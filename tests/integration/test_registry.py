@@ -17,7 +17,7 @@ from core.base.terms import Action, ActorType, ModelStage, Result
 from core.contracts.messages import TrainingRequested, decode
 from core.infra.resources import Resources
 from core.stores import flow, ledger, policy
-from core.tables.ledger import AuditEvent
+from core.stores.ledger import SealableEvent
 from core.tables.policy import RegisteredModel
 
 ASKER = Actor(ActorType.USER, "asker")
@@ -51,10 +51,10 @@ async def rollback(resources: Resources, reason: str) -> RegisteredModel:
         return await registry.rollback(work, resources.redis, by=SECOND, reason=reason)
 
 
-async def events_of(resources: Resources, model: RegisteredModel) -> list[AuditEvent]:
+async def events_of(resources: Resources, model: RegisteredModel) -> list[SealableEvent]:
     """Oldest first."""
     async with resources.postgres.reading() as work:
-        found = [row async for rows in ledger.walk(work) for row in rows]
+        found = [row async for row in ledger.in_commit_order(work)]
     return [row for row in found if (row.subject_type, row.subject_id) == ("model", model.id)]
 
 

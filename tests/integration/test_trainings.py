@@ -109,7 +109,7 @@ async def lose_worker(resources: Resources, run: TrainingRun) -> None:
 
 async def events_of(resources: Resources, run: TrainingRun) -> list[str]:
     async with resources.postgres.reading() as work:
-        found = [row async for rows in ledger.walk(work) for row in rows]
+        found = [row async for row in ledger.in_commit_order(work)]
     return [row.action for row in found if (row.subject_type, row.subject_id) == ("training_run", str(run.id))]
 
 

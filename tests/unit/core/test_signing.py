@@ -14,7 +14,7 @@ from core.base.hashing import sha256
 from core.base.settings import Settings
 from core.infra.artifacts import SIGNATURE, FolderBlobs, SignedArtifacts
 from core.infra.resources import make_artifacts
-from core.infra.signing import KeyPair, Keys, ensure_local_key, keys_of, local_key_file
+from core.infra.signing import CHECKPOINTS, KeyPair, Keys, ensure_local_keys, keys_of, local_key_file
 
 DATA = b"a model's bytes"
 TRAINER, STRANGER = KeyPair.new(), KeyPair.new()
@@ -112,20 +112,20 @@ def test_what_is_no_key_is_said_to_be_none(key: str) -> None:
 
 def test_the_local_key_is_made_once_and_private(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "new")
-    ensure_local_key(settings)
+    ensure_local_keys(settings)
     path = local_key_file(settings.data_dir)
     written = path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    ensure_local_key(settings)
+    ensure_local_keys(settings)
     assert path.read_text() == written
-    assert os.listdir(settings.data_dir) == [path.name]
+    assert sorted(os.listdir(settings.data_dir)) == ["audit.key", path.name]
     store = make_artifacts(settings)
     assert store.get(store.put(DATA)) == DATA
 
 
 def test_named_keys_outweigh_the_local_one(tmp_path: Path) -> None:
     local = Settings(data_dir=tmp_path)
-    ensure_local_key(local)
+    ensure_local_keys(local)
     sha = make_artifacts(local).put(DATA)
     named = local.model_copy(update={"trusted_keys": (TRAINER.public,)})
     with pytest.raises(ModelRefused, match="by none"):
@@ -133,7 +133,7 @@ def test_named_keys_outweigh_the_local_one(tmp_path: Path) -> None:
     signing = local.model_copy(update={"signing_key": SecretStr(TRAINER.private)})
     assert list(keys_of(signing).trusted) == list(keys_of(named).trusted)
     elsewhere = Settings(data_dir=tmp_path / "empty", signing_key=SecretStr(TRAINER.private))
-    ensure_local_key(elsewhere)
+    ensure_local_keys(elsewhere)
     assert not local_key_file(elsewhere.data_dir).exists()
 
 
@@ -170,3 +170,12 @@ def test_a_folder_that_cannot_be_read_is_away_not_refused(tmp_path: Path) -> Non
 def test_a_bad_address_is_refused_at_once(tmp_path: Path, url: str, endpoint: str, words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         make_artifacts(Settings(data_dir=tmp_path, artifacts_url=url, artifacts_endpoint=endpoint))
+
+
+def test_a_key_signs_for_one_purpose_only() -> None:
+    sha = "ab" * 32
+    sealer = Keys(TRAINER.private, (), use=CHECKPOINTS)
+    assert sealer.signer_of(sha, sealer.sign(sha)) == Keys(None, [TRAINER.public]).signer_of(
+        sha, Keys(TRAINER.private, ()).sign(sha)
+    )
+    assert sealer.signer_of(sha, Keys(TRAINER.private, ()).sign(sha)) is None
