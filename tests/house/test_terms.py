@@ -49,6 +49,7 @@ WORDS = [
     "proposal",
     "audit event",
     "seal",
+    "checkpoint",
 ]
 
 

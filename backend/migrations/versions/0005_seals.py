@@ -6,8 +6,8 @@ from alembic import op
 from backend.migrations import rights
 from core.tables.columns import XID8
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
