@@ -22,7 +22,7 @@ from core.base.hashing import body_sha
 from core.base.terms import Action, Label, LabelSource
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
-from core.stores import flow
+from core.stores import accepting
 from workers.rebuild import rebuild_features
 
 log = structlog.get_logger()
@@ -48,8 +48,8 @@ async def load_history(resources: Resources, history: SyntheticHistory, report: 
     new = 0
     for done, payments in _chunks(history.payments, PAYMENTS_A_COMMIT):
         async with resources.postgres.unit_of_work() as work:
-            arrivals = [flow.Arrival(payment, _sha(payment)) for payment in payments]
-            inserted = await flow.insert_transactions(work, arrivals, imported=True)
+            arrivals = [accepting.Arrival(payment, _sha(payment)) for payment in payments]
+            inserted = await accepting.insert_transactions(work, arrivals, imported=True)
             if inserted:
                 detail = {"count": len(inserted), "from": payments[0].transaction_id, "to": payments[-1].transaction_id}
                 await record(work, Event(by, Action.HISTORY_IMPORT, "source", SOURCE, detail))

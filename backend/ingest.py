@@ -25,8 +25,8 @@ from core.contracts.messages import Message, ScoreBatch
 from core.contracts.topology import score_queue
 from core.infra.bus import Outgoing
 from core.infra.resources import Resources
-from core.stores import flow
-from core.stores.flow import Arrival
+from core.stores import accepting
+from core.stores.accepting import Arrival
 
 log = structlog.get_logger()
 PUBLICATIONS_WAITING = 64
@@ -134,11 +134,11 @@ class Ingest:
             for arrival in request.arrivals:
                 firsts.setdefault(_key(arrival), arrival)
         async with self._resources.postgres.unit_of_work() as work:
-            new = await flow.insert_transactions(work, list(firsts.values()))
+            new = await accepting.insert_transactions(work, list(firsts.values()))
             old = [key for key, arrival in firsts.items() if arrival.payment.uid not in new]
-            stored = await flow.known(work, [(SourceId(s), TransactionId(i)) for s, i in old])
+            stored = await accepting.known(work, [(SourceId(s), TransactionId(i)) for s, i in old])
             for key, arrival in firsts.items():
-                stored.setdefault(key, flow.Known(TransactionUid(arrival.payment.uid), arrival.body_sha))
+                stored.setdefault(key, accepting.Known(TransactionUid(arrival.payment.uid), arrival.body_sha))
             answers = [[_answer(arrival, stored, new) for arrival in request.arrivals] for request in batch]
             accepted = [arrival for arrival in firsts.values() if arrival.payment.uid in new]
             messages = self._score_messages(accepted)
@@ -173,7 +173,7 @@ def _key(arrival: Arrival) -> tuple[str, str]:
     return arrival.payment.source_id, arrival.payment.transaction_id
 
 
-def _answer(arrival: Arrival, stored: dict[tuple[str, str], flow.Known], new: set[UUID]) -> Accepted:
+def _answer(arrival: Arrival, stored: dict[tuple[str, str], accepting.Known], new: set[UUID]) -> Accepted:
     known = stored[_key(arrival)]
     if known.uid == arrival.payment.uid and known.uid in new:
         return Accepted(Acceptance.ACCEPTED, known.uid)

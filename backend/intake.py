@@ -25,7 +25,7 @@ from core.base.ids import SourceId, new_uuid
 from core.base.money import to_minor
 from core.base.terms import Label, LabelSource
 from core.contracts.messages import Payment
-from core.stores.flow import Arrival
+from core.stores.accepting import Arrival
 
 MAX_ATTRIBUTES = 4096
 MAX_AHEAD = timedelta(minutes=2)

@@ -1,16 +1,21 @@
-"""What happens by the clock: expired claims go back to the queue; trainings whose worker was lost too; retraining when it is due."""
+"""What happens by the clock: expired claims and trainings whose worker was lost go back, retraining is asked for, months get partitions."""
 
 from datetime import timedelta
 
+import structlog
+
 from core.acts import casework as acts
 from core.acts import registry, trainings
-from core.acts.audit import system
+from core.acts.audit import Event, record, system
 from core.base.clock import utc_now
+from core.base.terms import Action
 from core.infra.postgres import UnitOfWork
-from core.stores import casework, policy
+from core.stores import casework, partitions, policy
 from workers.runner import JobContext
 
+log = structlog.get_logger()
 TICK_S = 5.0
+MONTHS_AHEAD = 3
 ACTOR = system("schedule")
 
 
@@ -23,8 +28,22 @@ async def schedule(context: JobContext) -> None:
             await trainings.ask_again_for_stalled(work, context.resources.redis, by=ACTOR)
         if ticks % 12 == 0:
             await retrain_when_due(context)
+        if ticks % 720 == 0:
+            await make_partitions(context)
         ticks += 1
         await context.pause(TICK_S)
+
+
+async def make_partitions(context: JobContext) -> int:
+    """The next months' partitions, long before a row needs one; how many were made. Tried again in an hour when the tables are busy."""
+    async with context.resources.postgres.unit_of_work() as work:
+        made = await partitions.make_ahead(work, utc_now(), months=MONTHS_AHEAD)
+        if made:
+            detail = {"made": made, "months_ahead": MONTHS_AHEAD}
+            await record(work, Event(ACTOR, Action.PARTITIONS_MAKE, "database", "partitions", detail))
+    if made is None:
+        log.warning("the next months' partitions are made later: the tables are busy")
+    return made or 0
 
 
 async def retrain_when_due(context: JobContext) -> bool:

@@ -20,8 +20,8 @@ from core.base.clock import utc_now
 from core.base.errors import IdempotencyConflict, NotFound, RondaError
 from core.base.ids import TransactionId
 from core.infra.resources import Resources
-from core.stores import casework, flow
-from core.stores.flow import Arrival
+from core.stores import accepting, casework, flow
+from core.stores.accepting import Arrival
 from core.tables.flow import Decision
 
 MAX_WAIT_S = 10.0
@@ -126,7 +126,7 @@ async def look_up(request: Request[Any, Any, Any], transaction_id: FromPath[str]
     """The transaction, its decision with feature values, and its labels."""
     desk = _desk(request)
     async with desk.resources.postgres.reading() as work:
-        row = await flow.transaction_by_key(work, desk.caller.source_id, TransactionId(transaction_id))
+        row = await accepting.transaction_by_key(work, desk.caller.source_id, TransactionId(transaction_id))
         if row is None:
             raise NotFound(f"there is no transaction {transaction_id} of this source")
         decision = await flow.latest_decision(work, row.uid)

@@ -47,6 +47,7 @@ ACTIONS: Final = {
     Action.DEAD_LETTER_STORE: "Stored a dead letter",
     Action.DEAD_LETTER_REDRIVE: "Redrove a dead letter",
     Action.DEAD_LETTER_DISCARD: "Discarded a dead letter",
+    Action.PARTITIONS_MAKE: "Made partitions",
     Action.FEATURES_REBUILD: "Rebuilt the features",
     Action.HISTORY_IMPORT: "Imported history",
 }

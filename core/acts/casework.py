@@ -17,7 +17,7 @@ from core.contracts.messages import LabelledPayment, LabelsRecorded
 from core.contracts.topology import BELL_ALERTS, LABELS
 from core.infra.postgres import UnitOfWork
 from core.infra.redis import Redis, ring
-from core.stores import casework, flow
+from core.stores import accepting, casework, flow
 from core.tables.casework import Alert, Note
 from core.tables.flow import Transaction
 
@@ -164,7 +164,7 @@ async def record_labels(
 ) -> list[LabelResult]:
     """Take a feed's labels, in order, one result each. The same statement twice is recorded once."""
     wanted = list({(source_id, item.transaction_id) for item in items})
-    keys = await flow.known(work, wanted)
+    keys = await accepting.known(work, wanted)
     rows = {row.uid: row for row in await flow.transactions(work, [known.uid for known in keys.values()])}
     statements, places = [], []
     for place, item in enumerate(items):

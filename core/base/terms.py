@@ -144,5 +144,6 @@ class Action(StrEnum):
     DEAD_LETTER_STORE = "dead_letter.store"
     DEAD_LETTER_REDRIVE = "dead_letter.redrive"
     DEAD_LETTER_DISCARD = "dead_letter.discard"
+    PARTITIONS_MAKE = "partitions.make"
     FEATURES_REBUILD = "features.rebuild"
     HISTORY_IMPORT = "history.import"

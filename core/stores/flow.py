@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy import func, literal_column, or_, text, update
 from sqlmodel import col, select
 
-from core.base.clock import from_ms, to_ms
-from core.base.ids import SourceId, TransactionId, TransactionUid
+from core.base.clock import to_ms
+from core.base.ids import SourceId
 from core.base.terms import EntityKind
 from core.contracts.messages import Payment
 from core.infra.postgres import UnitOfWork
 from core.stores.recordset import insert_rows
-from core.tables.flow import Decision, OutboxMessage, Transaction
+from core.tables.flow import Decision, OutboxMessage, Transaction, TransactionKey
 
 ENTITY_COLUMNS = {
     EntityKind.CUSTOMER: "customer_id",
@@ -25,68 +25,21 @@ ENTITY_COLUMNS = {
     EntityKind.IP: "ip",
 }
 NIL = UUID(int=0)
-_SHARED = (
+SHARED = (
     "uid", "source_id", "transaction_id", "amount_minor", "currency", "customer_id", "card_id", "merchant_id",
     "merchant_category", "merchant_country", "channel", "device_id", "ip", "email_hash", "latitude", "longitude",
     "billing_country", "attributes",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A payment on its way in, with the hash of the body it came in."""
-
-    payment: Payment
-    body_sha: bytes
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is stored under a source's key."""
-
-    uid: TransactionUid
-    body_sha: bytes
-
-
-def _transaction_row(arrival: Arrival, imported: bool) -> dict[str, Any]:
-    payment = arrival.payment
-    return {
-        **{name: getattr(payment, name) for name in _SHARED},
-        "occurred_at": from_ms(payment.occurred_at_ms),
-        "accepted_at": from_ms(payment.accepted_at_ms),
-        "body_sha": arrival.body_sha,
-        "imported": imported,
-    }
+"""What a payment and its row have in common."""
 
 
 def payment_of(row: Transaction) -> Payment:
     """The pipeline's form of a stored transaction."""
     return Payment(
-        **{name: getattr(row, name) for name in _SHARED},
+        **{name: getattr(row, name) for name in SHARED},
         occurred_at_ms=to_ms(row.occurred_at),
         accepted_at_ms=to_ms(row.accepted_at),
     )
-
-
-async def insert_transactions(work: UnitOfWork, arrivals: Sequence[Arrival], *, imported: bool = False) -> set[UUID]:
-    """Uids that were new; the others' keys are taken. No two arrivals may share a (source, id)."""
-    rows = [_transaction_row(arrival, imported) for arrival in arrivals]
-    tail = "ON CONFLICT (source_id, transaction_id) DO NOTHING RETURNING uid"
-    return set(await insert_rows(work, Transaction, rows, tail=tail))
-
-
-async def known(work: UnitOfWork, keys: Sequence[tuple[SourceId, TransactionId]]) -> dict[tuple[str, str], Known]:
-    """Stored transactions by their source's key."""
-    if not keys:
-        return {}
-    query = text(
-        "SELECT t.source_id, t.transaction_id, t.uid, t.body_sha "
-        "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS k(source_id, transaction_id) "
-        "JOIN transaction t USING (source_id, transaction_id)"
-    )
-    values = {"sources": [source for source, _ in keys], "ids": [ident for _, ident in keys]}
-    rows = await work.run(query, values)
-    return {(row[0], row[1]): Known(row[2], bytes(row[3])) for row in rows}
 
 
 async def transaction(work: UnitOfWork, uid: UUID) -> Transaction | None:
@@ -96,11 +49,6 @@ async def transaction(work: UnitOfWork, uid: UUID) -> Transaction | None:
 async def transactions(work: UnitOfWork, uids: Sequence[UUID]) -> Sequence[Transaction]:
     query = select(Transaction).where(col(Transaction.uid).in_(uids)).limit(len(uids))
     return (await work.session.exec(query)).all()
-
-
-async def transaction_by_key(work: UnitOfWork, source: SourceId, ident: TransactionId) -> Transaction | None:
-    query = select(Transaction).where(Transaction.source_id == source, Transaction.transaction_id == ident)
-    return (await work.session.exec(query)).one_or_none()
 
 
 async def latest_decision(work: UnitOfWork, uid: UUID) -> Decision | None:
@@ -233,8 +181,11 @@ async def search_transactions(
         place = func.row(after.occurred_at, after.uid)
         query = query.where(func.row(col(Transaction.occurred_at), col(Transaction.uid)) < place)
     if wanted.words:
-        columns = ["transaction_id", *ENTITY_COLUMNS.values()]
-        query = query.where(or_(*(getattr(Transaction, name) == wanted.words for name in columns)))
+        # Looked up first: the planner combines indexes of one table, and none with a subquery's.
+        keys = select(TransactionKey.uid).where(TransactionKey.transaction_id == wanted.words).limit(limit)
+        uids = (await work.session.exec(keys)).all()
+        entities = (getattr(Transaction, name) == wanted.words for name in ENTITY_COLUMNS.values())
+        query = query.where(or_(col(Transaction.uid).in_(uids), *entities))
     if wanted.entity:
         query = query.where(getattr(Transaction, ENTITY_COLUMNS[wanted.entity[0]]) == wanted.entity[1])
     if wanted.outcome:

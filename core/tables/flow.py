@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import REAL, BigInteger, DateTime, Float, Index, LargeBinary, SmallInteger, UniqueConstraint, text
+from sqlalchemy import REAL, BigInteger, DateTime, Float, Index, LargeBinary, SmallInteger, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -21,11 +21,10 @@ class Source(SQLModel, table=True):
 
 
 class Transaction(SQLModel, table=True):
-    """One accepted payment. (source_id, transaction_id) is the source's key; uid is ours. Never updated."""
+    """One accepted payment. (source_id, transaction_id) is the source's key; uid is ours, and the month it is kept in. Never updated."""
 
     __tablename__ = "transaction"
     __table_args__ = (
-        UniqueConstraint("source_id", "transaction_id"),
         Index("transaction_by_time", text("occurred_at DESC"), text("uid DESC")),
         Index("transaction_by_customer", "customer_id", text("occurred_at DESC")),
         Index("transaction_by_card", "card_id", text("occurred_at DESC"), postgresql_where=text("card_id IS NOT NULL")),
@@ -39,11 +38,11 @@ class Transaction(SQLModel, table=True):
         Index("transaction_by_ip", "ip", text("occurred_at DESC"), postgresql_where=text("ip IS NOT NULL")),
         Index("transaction_in_commit_order", "xid", "uid"),
         Index("transaction_by_acceptance", "accepted_at"),
+        {"postgresql_partition_by": "RANGE (uid)"},
     )
     uid: UUID = Field(primary_key=True)
     source_id: str = Field(foreign_key="source.id")
     transaction_id: str
-    body_sha: bytes = Field(sa_type=LargeBinary)
     occurred_at: datetime = Field(sa_type=DateTime(timezone=True))
     accepted_at: datetime = Field(sa_type=DateTime(timezone=True))
     amount_minor: int = Field(sa_type=BigInteger)
@@ -66,6 +65,17 @@ class Transaction(SQLModel, table=True):
     xid: int = xid_column()
 
 
+class TransactionKey(SQLModel, table=True):
+    """A source's key, taken once and for ever. A table by month cannot keep a key unique over all months; this one can."""
+
+    __tablename__ = "transaction_key"
+    __table_args__ = ({"postgresql_partition_by": "HASH (transaction_id, source_id)"},)
+    transaction_id: str = Field(primary_key=True)
+    source_id: str = Field(primary_key=True)
+    uid: UUID
+    body_sha: bytes = Field(sa_type=LargeBinary)
+
+
 class Decision(SQLModel, table=True):
     """What Ronda answered. Version 1 is the worker's; a degraded one is later followed by version 2. Never updated."""
 
@@ -73,6 +83,7 @@ class Decision(SQLModel, table=True):
     __table_args__ = (
         Index("decision_in_commit_order", "xid", "transaction_uid", "version"),
         Index("decision_by_time", text("decided_at DESC")),
+        {"postgresql_partition_by": "RANGE (transaction_uid)"},
     )
     transaction_uid: UUID = Field(primary_key=True, foreign_key="transaction.uid")
     version: int = Field(primary_key=True, sa_type=SmallInteger, default=1)

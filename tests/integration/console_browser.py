@@ -18,9 +18,9 @@ from core.base.ids import AlertId, new_uuid
 from core.base.terms import Role
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
+from core.stores import accepting
 from core.stores import casework as casework_store
-from core.stores import flow
-from core.stores.flow import Arrival
+from core.stores.accepting import Arrival
 from core.tables.people import User
 from tests.integration.conftest import Api
 
@@ -69,7 +69,7 @@ async def an_alert(resources: Resources, **changes: Any) -> AlertId:
     }  # fmt: skip
     async with resources.postgres.unit_of_work() as work:
         await people.add_source(work, "shop", "Shop", system("test"))
-        await flow.insert_transactions(work, [Arrival(payment, b"x")])
+        await accepting.insert_transactions(work, [Arrival(payment, b"x")])
         await casework_store.insert_alerts(work, [alert])
     return AlertId(UUID(str(alert["id"])))
 

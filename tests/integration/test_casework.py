@@ -16,9 +16,9 @@ from core.base.terms import ActorType, AlertStatus, Label, LabelSource, Role
 from core.contracts.messages import LabelsRecorded, Payment, decode
 from core.infra.postgres import UnitOfWork
 from core.infra.resources import Resources
+from core.stores import accepting, flow, ledger, people
 from core.stores import casework as store
-from core.stores import flow, ledger, people
-from core.stores.flow import Arrival
+from core.stores.accepting import Arrival
 from core.stores.ledger import AuditFilter
 from core.tables.casework import Alert
 from core.tables.flow import Source
@@ -51,7 +51,7 @@ async def an_alert(resources: Resources) -> AlertId:
     async with resources.postgres.unit_of_work() as work:
         if not await people.source(work, "shop"):  # type: ignore[arg-type]
             await people.save(work, Source(id="shop", name="Shop", created_at=utc_now()))
-        await flow.insert_transactions(work, [Arrival(payment, b"x")])
+        await accepting.insert_transactions(work, [Arrival(payment, b"x")])
         await store.insert_alerts(work, [alert])
     return AlertId(UUID(str(alert["id"])))
 

@@ -15,7 +15,7 @@ from core.base.ids import AlertId, new_uuid
 from core.base.terms import Label, Role
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
-from core.stores import casework, flow
+from core.stores import accepting, casework, flow
 from core.stores.evidence import similar_alerts
 from core.tables.casework import Alert
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
@@ -46,7 +46,7 @@ async def payments_on_one_device(resources: Resources, count: int, device: str) 
     ]  # fmt: skip
     async with resources.postgres.unit_of_work() as work:
         await people.add_source(work, "shop", "Shop", system("test"))
-        await flow.insert_transactions(work, [flow.Arrival(payment, b"x") for payment in payments])
+        await accepting.insert_transactions(work, [accepting.Arrival(payment, b"x") for payment in payments])
         await flow.insert_decisions(work, [decision(payments[-1], count)])
     return payments
 
@@ -103,7 +103,7 @@ async def test_a_count_that_differs_is_said(viewer: Browser, resources: Resource
         accepted_at_ms=last.accepted_at_ms + 1, amount_minor=1_000, currency="EUR", customer_id="c", device_id="dev_three",
     )  # fmt: skip
     async with resources.postgres.unit_of_work() as work:
-        await flow.insert_transactions(work, [flow.Arrival(late, b"x")])
+        await accepting.insert_transactions(work, [accepting.Arrival(late, b"x")])
         await flow.insert_decisions(work, [decision(late, 9)])
     part = await viewer.client.get(f"/transactions/{late.uid}/reasons/device_activity", headers=HTMX)
     assert "4 payments on this device" in part.text

@@ -21,7 +21,7 @@ from core.base.clock import from_ms, to_ms
 from core.base.ids import new_uuid
 from core.base.terms import Label
 from core.infra.resources import Resources
-from core.stores import casework, flow
+from core.stores import accepting, casework
 from models.features.catalogue import NAMES
 from models.features.online import OnlineFeatures
 from tests.integration.conftest import Api
@@ -73,7 +73,7 @@ async def test_history_is_stored_once_and_its_features_are_known(resources: Reso
     assert vector[NAMES.index("customer_frauds_7d")] >= 1
 
     async with resources.postgres.reading() as work:
-        row = await flow.transaction_by_key(work, synthetic.SOURCE, victim.transaction_id)  # type: ignore[arg-type]
+        row = await accepting.transaction_by_key(work, synthetic.SOURCE, victim.transaction_id)  # type: ignore[arg-type]
         assert row is not None
         assert row.imported
         assert Label.FRAUD.value in {label.label for label in await casework.labels_of(work, row.uid)}

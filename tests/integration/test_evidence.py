@@ -19,7 +19,7 @@ from core.base.ids import new_uuid
 from core.base.terms import Label, LabelSource
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
-from core.stores import casework, flow
+from core.stores import accepting, casework, flow
 from core.stores.evidence import Slice
 from models.features.catalogue import FEATURES, NAMES
 from models.features.online import OnlineFeatures
@@ -90,7 +90,7 @@ async def run(resources: Resources) -> Stream:
             due = next(waiting, None)
         await record(resources, features, said, now)
         async with resources.postgres.unit_of_work() as work:
-            await flow.insert_transactions(work, [flow.Arrival(payment, b"x") for payment in batch])
+            await accepting.insert_transactions(work, [accepting.Arrival(payment, b"x") for payment in batch])
         vectors.append(await features.vectors(batch))
         accepted |= {payment.transaction_id for payment in batch}
     return Stream(payments, np.concatenate(vectors))
@@ -107,7 +107,7 @@ async def record(
     taken = []
     async with resources.postgres.unit_of_work() as work:
         for label, word in said:
-            row = await flow.transaction_by_key(work, SOURCE, label.transaction_id)  # type: ignore[arg-type]
+            row = await accepting.transaction_by_key(work, SOURCE, label.transaction_id)  # type: ignore[arg-type]
             assert row is not None
             statement = {
                 "id": new_uuid(), "transaction_uid": row.uid, "label": word.value, "label_source": "customer",

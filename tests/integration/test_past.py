@@ -10,7 +10,7 @@ from core.base.ids import SourceId, TransactionId, new_uuid
 from core.base.terms import Label, LabelSource
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
-from core.stores import flow
+from core.stores import accepting
 from core.tables.flow import Transaction
 from workers.history import read_history
 from workers.past import walk_past
@@ -28,8 +28,8 @@ def a_payment(ident: str, day: int) -> Payment:
 
 async def accept(resources: Resources, *payments: Payment, imported: bool) -> None:
     async with resources.postgres.unit_of_work() as work:
-        arrivals = [flow.Arrival(payment, payment.transaction_id.encode()) for payment in payments]
-        await flow.insert_transactions(work, arrivals, imported=imported)
+        arrivals = [accepting.Arrival(payment, payment.transaction_id.encode()) for payment in payments]
+        await accepting.insert_transactions(work, arrivals, imported=imported)
 
 
 async def say(resources: Resources, ident: str, source: LabelSource, day: int) -> None:

@@ -22,8 +22,8 @@ from core.base.settings import Settings
 from core.contracts.messages import Message, Payment, ScoreBatch
 from core.contracts.topology import DEAD, SUSPECT, queues, score_queue
 from core.infra.resources import Resources, open_resources
-from core.stores import dead_letters, flow
-from core.stores.flow import Arrival
+from core.stores import accepting, dead_letters, flow
+from core.stores.accepting import Arrival
 from core.tables.flow import DeadLetter
 from workers import handling
 from workers.roster import JOBS
@@ -60,7 +60,7 @@ async def accept(resources: Resources, batches: Sequence[Sequence[Payment]]) -> 
         await work.run(
             text("INSERT INTO source (id, name, created_at) VALUES ('lane', 'Lane', now()) ON CONFLICT DO NOTHING")
         )
-        await flow.insert_transactions(work, [Arrival(one, b"") for batch in batches for one in batch])
+        await accepting.insert_transactions(work, [Arrival(one, b"") for batch in batches for one in batch])
         messages: list[tuple[str, Message]] = [
             (score_queue(0), ScoreBatch(shard=0, payments=list(batch))) for batch in batches
         ]

@@ -176,7 +176,7 @@ def test_nothing_after_the_window_changes_what_is_learned(file: Path) -> None:
     first = score(rows, test, one, used, chosen, _ignore)
     label = np.where(time >= one.learn_until_ms, 1 - rows.label, rows.label)
     matrix = np.where((time >= one.learn_until_ms)[:, None], 0.0, rows.matrix)
-    other = Dataset(matrix, label, time, rows.reported_at_ms, rows.amount_minor, rows.card, rows.customer)
+    other = Dataset(matrix, label, time, rows.reported_at_ms, rows.amount, rows.card, rows.customer)
     again = score(other, test, one, used, chosen, _ignore)
     np.testing.assert_array_equal(first.probability, again.probability)
 

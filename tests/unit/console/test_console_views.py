@@ -55,7 +55,6 @@ def a_transaction(**changes: Any) -> Transaction:
         "uid": new_uuid(),
         "source_id": "shop",
         "transaction_id": "pay_1",
-        "body_sha": b"",
         "occurred_at": NOW,
         "accepted_at": NOW,
         "amount_minor": 10000,
