@@ -4,6 +4,7 @@
 name; ask `has(features.x)` before a value that may be missing. A rule whose evaluation fails does not hit.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from core.base.terms import Outcome
 from core.contracts.messages import Payment
 
 MAX_RULE_LENGTH = 1000
+_FEATURES = re.compile(r"\bfeatures\b(?:\s*\.\s*([A-Za-z_]\w*)\b(?!\s*\())?")
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,17 @@ class RuleSet:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._compiled = [(rule, _compile(rule)) for rule in rules]
+        self._named = _named_features(rules)
 
     def hits(self, payment: Payment, features: Mapping[str, float]) -> list[RuleHit]:
         """`features`: known values only, by name."""
         if not self._compiled:
             return []
-        facts = {"payment": _facts(payment), "features": dict(features)}
+        # Handing hundreds of values over to CEL takes a hundred times as long as the rules do: once, and only what they read.
+        named = features if self._named is None else {name: features[name] for name in self._named & features.keys()}
+        context = cel.Context(variables={"payment": _facts(payment), "features": dict(named)})
         return [
-            RuleHit(rule.code, rule.text, rule.outcome) for rule, program in self._compiled if _holds(program, facts)
+            RuleHit(rule.code, rule.text, rule.outcome) for rule, program in self._compiled if _holds(program, context)
         ]
 
 
@@ -68,9 +73,15 @@ def _compile(rule: Rule) -> Any:
         raise InvalidInput(f"rule {rule.code}: {str(error).splitlines()[0]}") from error
 
 
-def _holds(program: Any, facts: dict[str, Any]) -> bool:
+def _named_features(rules: Sequence[Rule]) -> frozenset[str] | None:
+    """The features the rules read; None = one of them uses `features` otherwise than by `features.name`, so it may read any."""
+    names = [name for rule in rules for name in _FEATURES.findall(rule.when)]
+    return None if "" in names else frozenset(names)
+
+
+def _holds(program: Any, context: cel.Context) -> bool:
     try:
-        return program.execute(facts) is True
+        return program.execute(context) is True
     except (KeyError, RuntimeError, TypeError, ValueError):
         return False  # a field the payment does not have, or of another type: not a hit
 

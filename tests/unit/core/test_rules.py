@@ -21,12 +21,13 @@ PAYMENT = Payment(
     customer_id="c1",
     attributes={"basket": 3},
 )
+FEATURES = {"device_payments_1h": 4.0, "other": 9.0}
 THRESHOLDS = Thresholds(review=0.2, decline=0.8)
 COMPLETE, DEGRADED = FeaturesStatus.COMPLETE, FeaturesStatus.DEGRADED
 
 
 def hits(when: str) -> bool:
-    return bool(RuleSet([Rule("r", "words", when, Outcome.REVIEW)]).hits(PAYMENT, {"device_payments_1h": 4.0}))
+    return bool(RuleSet([Rule("r", "words", when, Outcome.REVIEW)]).hits(PAYMENT, FEATURES))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,12 @@ def hits(when: str) -> bool:
         ("payment.currency in ['USD', 'EUR']", True),
         ("features.device_payments_1h > 3.0", True),
         ("features.not_known > 3.0", False),
+        ("features . device_payments_1h > 3.0 && features.device_payments_1h < 5.0", True),
+        ("features['device_payments_1h'] > 3.0", True),
+        ("'device_payments_1h' in features", True),
+        ("size(features) == 2", True),
+        ("features.exists(name, features[name] == 9.0)", True),
+        ("features.device_payments_1h > 3.0 && features.exists(name, name == 'other')", True),
         ("!has(payment.card_id)", True),
         ("payment.attributes.basket == 3", True),
         ("payment.amount > 'x'", False),
@@ -72,3 +79,26 @@ def test_the_most_severe_wins_and_nothing_unknown_is_approved(
 ) -> None:
     asked = [RuleHit("r", "words", wanted) for wanted in rule_outcomes]
     assert outcome_of(score, THRESHOLDS, asked, status) is outcome
+
+
+def test_rules_see_the_features_of_each_other() -> None:
+    """What is handed over is the union of what all of them name."""
+    rules = [
+        Rule(name, "words", f"features.{name} > 3.0", Outcome.REVIEW)
+        for name in ("other", "device_payments_1h", "absent")
+    ]
+    assert [hit.code for hit in RuleSet(rules).hits(PAYMENT, FEATURES)] == ["other", "device_payments_1h"]
+
+
+def test_features_no_rule_names_are_not_handed_over() -> None:
+    """They would make each decision several times dearer."""
+    read: list[str] = []
+
+    class Watched(dict[str, float]):
+        def __getitem__(self, name: str) -> float:
+            read.append(name)
+            return super().__getitem__(name)
+
+    rules = [Rule("r", "words", "has(features.other) && features.other > 3.0", Outcome.REVIEW)]
+    assert RuleSet(rules).hits(PAYMENT, Watched(FEATURES))
+    assert read == ["other"]
