@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from backend.commands import audit, checks, evaluate, model, monitor, people, registry, replay, running
+from backend.commands import audit, bench, checks, evaluate, model, monitor, people, registry, replay, running
 from core.base.errors import RondaError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ evaluate.register(app)
 people.register(app)
 checks.register(app)
 audit.register(app)
+bench.register(app)
 
 
 def main() -> None:

@@ -26,8 +26,9 @@ from workers.retrain import train_and_register
 
 BY = system("demo")
 _COMPILE = "from models.features.offline import compile_replay; compile_replay()"
+DAYS = 90
 PER_DAY = 300
-"""Ninety days of so many payments: enough to learn from, and few enough that people see an alert within a minute."""
+"""That many days of so many payments: enough to learn from, and few enough that people see an alert within a minute."""
 
 FIRST = TrainingOptions(search=SearchOptions(candidates=0), weeks=1)
 """Somebody waits: no search for better trees, and one week of the past judged instead of four."""
@@ -37,8 +38,8 @@ class FirstRunFailed(RondaError):
     code = "first_run_failed"
 
 
-async def first_run(settings: Settings, tell: Callable[[Step], None]) -> None:
-    """Until there is a champion; one that was cut short goes on where it was. Raises FirstRunFailed."""
+async def first_run(settings: Settings, tell: Callable[[Step], None], days: int = DAYS) -> None:
+    """Until there is a champion; one that was cut short goes on where it was. `days` of history. Raises FirstRunFailed."""
     made_at = read_demo_secrets(settings.data_dir).made_at
     async with open_resources(settings, "first-run") as resources:
         async with resources.postgres.reading() as work:
@@ -46,7 +47,7 @@ async def first_run(settings: Settings, tell: Callable[[Step], None]) -> None:
                 return
         async with _compiling() as compiled:
             tell(Step(0.0, "making up synthetic payments"))
-            made_up = await asyncio.to_thread(history, per_day=PER_DAY, until=made_at)
+            made_up = await asyncio.to_thread(history, days=days, per_day=PER_DAY, until=made_at)
             await load_history(resources, made_up, lambda share, words: tell(Step(share, words)))
             await compiled()
         await _train(resources, tell)

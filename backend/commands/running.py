@@ -120,10 +120,11 @@ def run_tests(
     sys.exit(run_stages(only or (), pytest_options or ()))
 
 
-def first_run() -> None:
+def first_run(days: int | None = None) -> None:
     """The launcher's child: synthetic history and a first model. Progress as JSON lines on stdout."""
     import msgspec
 
+    from backend.first_run import DAYS
     from backend.first_run import first_run as run
 
     settings = settings_of()
@@ -133,7 +134,7 @@ def first_run() -> None:
         sys.stdout.write(msgspec.json.encode(step).decode() + "\n")
         sys.stdout.flush()
 
-    asyncio.run(run(settings, tell))
+    asyncio.run(run(settings, tell, days or DAYS))
 
 
 def stream(rate: float = 5.0) -> None:

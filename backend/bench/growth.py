@@ -1,0 +1,104 @@
+"""The rate again with more scorers, then with more entities in Redis and more rows in PostgreSQL."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from backend.bench.flow import Track
+from backend.bench.options import BATCH, BenchOptions
+from backend.bench.workload import Workload, begin_before
+from backend.display import Display, Step
+from backend.intake import parse_transaction
+from backend.synthetic import SOURCE
+from core.acts.audit import Event, record, system
+from core.base.clock import to_ms, utc_now
+from core.base.hashing import sha256
+from core.base.ids import new_uuid
+from core.base.terms import Action
+from core.contracts.messages import Payment
+from core.stores import accepting, flow
+from models.features.online import OnlineFeatures
+
+SMALL_ENTITIES = 10_000
+SCORERS = (1, 2)
+CHUNK = 2_000
+PAST_MS = 60 * 86_400_000
+"""The stored payments lie in so much event time before those that are sent."""
+BY = system("bench")
+
+
+@dataclass(frozen=True)
+class Grown:
+    """`ratio`: to the rate of the first measure. `rows`: transactions that lay in PostgreSQL when it began."""
+
+    scorers: int
+    entities: int
+    rows: int
+    decisions_per_s: float
+    ratio: float
+
+    @property
+    def words(self) -> str:
+        return f"{self.scorers} scorer(s), {self.entities:,} entities, {self.rows:,} rows"
+
+
+async def grow(on: Track, options: BenchOptions, display: Display, singles_per_s: float) -> list[Grown]:
+    """The payments are spread evenly over the entities, which is harder on caches than life is."""
+    grown: list[Grown] = []
+    for entities in (SMALL_ENTITIES, options.entities):
+        if entities != SMALL_ENTITIES:
+            await _fill(on, options, display)
+        workload = Workload.spread(on.instance.key, options.seed, on.instance.accounts.made_at, entities)
+        for scorers in SCORERS:
+            async with on.resources.postgres.reading() as work:
+                rows = await flow.count_transactions(work)
+            display.say(f"batches of {BATCH}, {scorers} scorer(s), {entities:,} entities, {rows:,} rows")
+            await on.instance.exchange(scorers=scorers)
+            await on.warm_up(workload)
+            found = await on.batches(workload, options.seconds, singles_per_s)
+            first = grown[0].decisions_per_s if grown else found.decisions_per_s
+            grown.append(Grown(scorers, entities, rows, found.decisions_per_s, found.decisions_per_s / first))
+    return grown
+
+
+async def _fill(on: Track, options: BenchOptions, display: Display) -> None:
+    """History: one payment of each entity goes to Redis as well, so that each has a state; later ones only to PostgreSQL."""
+    async with on.resources.postgres.reading() as work:
+        missing = max(options.rows - await flow.count_transactions(work), options.entities)
+    features, done = OnlineFeatures(on.resources.redis), 0
+    with display.progress() as steps:
+        for chunk in _made_up(on, options, missing):
+            async with on.resources.postgres.unit_of_work() as work:
+                arrivals = [accepting.Arrival(payment, sha256(payment.uid.bytes)) for payment in chunk]
+                await accepting.insert_transactions(work, arrivals, imported=True)
+                await record(work, Event(BY, Action.HISTORY_IMPORT, "source", SOURCE, {"count": len(chunk)}))
+            await features.backfill(chunk[: max(0, options.entities - done)])
+            done += len(chunk)
+            steps.at(Step(done / missing, f"storing {missing:,} payments of {options.entities:,} entities"))
+        steps.done()
+
+
+def _made_up(on: Track, options: BenchOptions, count: int) -> Iterator[list[Payment]]:
+    """Copies of synthetic payments, each with an id, entities and a time of its own."""
+    until_ms = to_ms(on.instance.accounts.made_at)
+    patterns = [
+        parse_transaction(msgspec.json.encode(body), SOURCE, utc_now()).payment
+        for body in Workload.synthetic("", options.seed, begin_before(utc_now())).take(CHUNK)
+    ]
+    for start in range(0, count, CHUNK):
+        chunk = []
+        for place, pattern in enumerate(patterns[: count - start], start):
+            who = f"{place % options.entities:08d}"
+            chunk.append(
+                msgspec.structs.replace(
+                    pattern,
+                    uid=new_uuid(),
+                    transaction_id=f"grown_{place:08d}",
+                    occurred_at_ms=until_ms - (count - place) * PAST_MS // count,
+                    customer_id=f"customer_{who}",
+                    card_id=pattern.card_id and f"card_{who}",
+                    device_id=pattern.device_id and f"device_{who}",
+                )
+            )
+        yield chunk

@@ -1,0 +1,87 @@
+"""The payments that are sent: synthetic ones, in their usual mix of honest payments and frauds, prepared as requests."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from backend.bench.wire import request_bytes
+from backend.synthetic import live
+
+PACE = 5.0
+"""Payments a second of event time. At the pace of the load, next to nothing would be fraud, and nothing would be explained."""
+BEGINS_BEFORE = timedelta(hours=12)
+"""The event time of the first payment: early enough that no measure reaches the present."""
+
+_json = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True)
+class Requests:
+    """`idents`: the transaction of each request, where each carries one."""
+
+    raw: Sequence[bytes]
+    idents: Sequence[str] = ()
+
+
+@dataclass
+class Workload:
+    """An endless supply; every payment is handed out once."""
+
+    key: str
+    bodies: Iterator[dict[str, Any]]
+
+    @classmethod
+    def synthetic(cls, key: str, seed: int, begin: datetime) -> "Workload":
+        return cls(key, (payment.body for payment in live(seed, begin, PACE)))
+
+    @classmethod
+    def spread(cls, key: str, seed: int, begin: datetime, entities: int) -> "Workload":
+        """The same payments over so many customers, cards and devices, each as likely as the other."""
+        rng = np.random.default_rng([seed, entities])
+        named = ("customer", "card", "device")
+
+        def bodies() -> Iterator[dict[str, Any]]:
+            for payment in live(seed, begin, PACE):
+                who = int(rng.integers(entities))
+                names = {f"{kind}_id": f"{kind}_{who:08d}" for kind in named if f"{kind}_id" in payment.body}
+                yield {**payment.body, "id": f"s{entities}_{payment.body['id']}", **names}
+
+        return cls(key, bodies())
+
+    def take(self, count: int) -> list[dict[str, Any]]:
+        return list(itertools.islice(self.bodies, count))
+
+    def singles(self, count: int, prefer: str = "") -> Requests:
+        bodies = self.take(count)
+        return Requests(
+            [
+                request_bytes(
+                    "/v1/transactions", _json.encode(body), key=self.key, content_type="application/json", prefer=prefer
+                )
+                for body in bodies
+            ],
+            [body["id"] for body in bodies],
+        )
+
+    def batches(self, count: int, size: int) -> Requests:
+        """`count` requests of `size` payments."""
+        return Requests(
+            [
+                request_bytes(
+                    "/v1/transactions/batch",
+                    _json.encode_lines(self.take(size)),
+                    key=self.key,
+                    content_type="application/x-ndjson",
+                )
+                for _ in range(count)
+            ]
+        )
+
+
+def begin_before(now: datetime) -> datetime:
+    return now - BEGINS_BEFORE
