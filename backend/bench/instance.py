@@ -26,10 +26,18 @@ from backend.supervisor import ProcessPart, ending
 from core.base.errors import InvalidInput, Unavailable
 from core.base.settings import Settings
 from core.infra.postgres import connect_postgres
-from core.infra.signing import ensure_local_key
+from core.infra.signing import ensure_local_keys
 
 READY_WITHIN_S = 60.0
-NOT_OURS = ("artifacts_url", "artifacts_endpoint", "signing_key", "trusted_keys", "public_url")
+NOT_OURS = (
+    "artifacts_url",
+    "artifacts_endpoint",
+    "signing_key",
+    "trusted_keys",
+    "audit_key",
+    "audit_trusted_keys",
+    "public_url",
+)
 """Settings that may point at what the bench must not touch."""
 
 
@@ -146,7 +154,7 @@ async def private_instance(
         servers = await _servers(folder, bus, stack)
         given: dict[str, Any] = _urls(servers) | dict.fromkeys(NOT_OURS, "")
         settings = Settings(data_dir=folder, host="127.0.0.1", port=listening.getsockname()[1], **given)
-        ensure_local_key(settings)
+        ensure_local_keys(settings)
         (folder / "metrics").mkdir()
         instance = Instance(settings, folder, listening, servers, await _accounts(settings))
         stack.push_async_callback(instance.stop)
