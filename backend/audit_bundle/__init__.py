@@ -1,0 +1,1 @@
+"""What an auditor takes away: files, and the program that checks them without us."""
