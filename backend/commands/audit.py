@@ -1,12 +1,17 @@
 """audit verify, audit export."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from backend.commands.common import CHECK, DataDir, Json, settings_beside, show, show_json, with_resources
+from backend.commands.people import by_command_line
+from core.base.errors import InvalidInput
 
 if TYPE_CHECKING:
     from core.acts.audit_verify import Fault, Verification
@@ -24,7 +29,6 @@ def register(app: typer.Typer) -> None:
 
 def trusted_keys(settings: "Settings") -> "Keys":
     """Raises InvalidInput when there is no key to check a checkpoint with."""
-    from core.base.errors import InvalidInput
     from core.infra.signing import CHECKPOINTS, keys_of
 
     keys = keys_of(settings, CHECKPOINTS)
@@ -60,21 +64,25 @@ def audit_verify(
 
 
 async def _read(resources: "Resources", keys: "Keys", anchor: Path | None) -> "Verification":
-    from rich.console import Console
-
-    from backend.display import Display, Step
     from core.acts.audit_verify import verify
     from core.infra.anchor import read_lines
 
     lines = read_lines(anchor) if anchor else None
-    with Display(Console(stderr=True, highlight=False)).progress() as steps:
+    with _progress("reading the audit trail") as report:
         async with resources.postgres.reading() as work:
-            return await verify(
-                work,
-                keys,
-                lines,
-                lambda so_far: steps.at(Step(so_far.done / max(so_far.all, 1), "reading the audit trail")),
-            )
+            return await verify(work, keys, lines, lambda so_far: report(so_far.done / max(so_far.all, 1)))
+
+
+@contextmanager
+def _progress(words: str) -> Iterator[Callable[[float], None]]:
+    """On stderr. What is reported is the share that is done."""
+    from rich.console import Console
+
+    from backend.display import Display, Step
+
+    with Display(Console(stderr=True, highlight=False)).progress() as steps:
+        yield lambda share: steps.at(Step(share, words))
+        steps.done()
 
 
 def _as_json(found: "Verification") -> dict[str, Any]:
@@ -105,3 +113,56 @@ def _show(found: "Verification", file: Path | None) -> None:
 
 def _place(fault: "Fault") -> str:
     return f"{fault.what} {fault.number}" + (f" in seal {fault.seal}" if fault.seal is not None else "")
+
+
+@audit.command("export")
+def audit_export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is new or empty.")],
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Events entered from then on (RFC 3339).")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Events entered before then.")] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Write a copy of the trail that an auditor checks without us: `python DIR/verify.py`, offline, with nothing but Python.
+
+    Seals are exported whole, so a few events around the span come along. The export itself goes on the trail.
+    """
+    from backend.audit_bundle.writing import Bundle, Span, export
+
+    settings = settings_beside(data_dir)
+    keys, span = trusted_keys(settings), Span(_moment("since", since), _moment("until", until))
+
+    async def write(resources: "Resources") -> Bundle:
+        with _progress("writing events") as report:
+            return await export(
+                resources.postgres,
+                keys,
+                folder.expanduser().absolute(),
+                span,
+                anchor=settings.anchor_file,
+                by=by_command_line(),
+                report=report,
+            )
+
+    bundle = with_resources(data_dir, write)
+    if as_json:
+        show_json(vars(bundle))
+        return
+    show(
+        f"{bundle.events:,} events, {bundle.first_at} to {bundle.last_at}, under seals {bundle.first_seal} to {bundle.last_seal}"
+    )
+    show(f"manifest.json has SHA-256 {bundle.manifest_sha256}; that is on the trail")
+    show(f"check it with: python {bundle.folder}/verify.py")
+
+
+def _moment(option: str, value: str | None) -> datetime | None:
+    """Raises InvalidInput."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidInput(f"--{option} must be a time with its zone, such as 2026-01-31T09:30:00Z")
+    return moment

@@ -49,6 +49,7 @@ ACTIONS: Final = {
     Action.DEAD_LETTER_DISCARD: "Discarded a dead letter",
     Action.PARTITIONS_MAKE: "Made partitions",
     Action.FEATURES_REBUILD: "Rebuilt the features",
+    Action.AUDIT_EXPORT: "Exported the audit trail",
     Action.HISTORY_IMPORT: "Imported history",
 }
 RESULTS: Final = {Result.DONE: "Done", Result.REFUSED: "Refused"}

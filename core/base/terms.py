@@ -146,4 +146,5 @@ class Action(StrEnum):
     DEAD_LETTER_DISCARD = "dead_letter.discard"
     PARTITIONS_MAKE = "partitions.make"
     FEATURES_REBUILD = "features.rebuild"
+    AUDIT_EXPORT = "audit.export"
     HISTORY_IMPORT = "history.import"

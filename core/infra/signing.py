@@ -94,6 +94,11 @@ class Keys:
         return fingerprint(self._signing().public_key())
 
     @property
+    def public_texts(self) -> list[str]:
+        """Every trusted key, as it is written."""
+        return [_text(key.public_bytes_raw()) for key in self.trusted.values()]
+
+    @property
     def public(self) -> str:
         """The public half of that key. Raises InvalidInput when there is none."""
         return _text(self._signing().public_key().public_bytes_raw())

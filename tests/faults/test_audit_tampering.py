@@ -4,25 +4,29 @@ Every one must be found, and where it was done must be named. The attacks run on
 off, each in a transaction that is rolled back afterwards. Seed, count and time are printed.
 """
 
+import json
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from backend.audit_bundle import verify as auditor
 from core.acts import audit
 from core.acts.audit import Event, recomputed_leaf, system
+from core.acts.audit_proof import prove, seal_as_json
 from core.acts.audit_seals import checkpoint_line, entry_of, peaks_at, seal_hash, signed_checkpoint
 from core.acts.audit_verify import Verification, verify
 from core.base.clock import utc_now
 from core.base.ids import new_uuid
-from core.base.merkle import root_of
+from core.base.merkle import node, root_of
 from core.base.settings import Settings
 from core.base.terms import Action
 from core.infra.postgres import Postgres, UnitOfWork, connect_postgres
@@ -268,3 +272,40 @@ async def test_every_tampering_is_found_and_located(log: Log, falsify: Callable[
     print(
         f"\n{falsify.__name__}: {located} of {PLACES} found and located, seed {SEED}, {time.monotonic() - started:.1f} s"
     )
+
+
+async def wrong_index(log: Log, chance: random.Random, proof: dict[str, Any]) -> None:
+    """A true path, for another place in the seal or another seal."""
+    if proof["seal"]["count"] > 1 and chance.random() < 0.5:
+        places = [place for place in range(-1, proof["seal"]["count"] + 1) if place != proof["place_in_seal"]]
+        proof["place_in_seal"] = chance.choice(places)
+    else:
+        other = chance.choice([seal for seal in log.seals if seal.n != proof["seal"]["n"]])
+        proof["seal"] = seal_as_json(other)
+
+
+async def node_as_leaf(log: Log, chance: random.Random, proof: dict[str, Any]) -> None:
+    """The node above an event is shown as if it were an event's own hash, and the path begins above it."""
+    row = log.events[proof["seal"]["n"]][proof["place_in_seal"]]
+    above = node(entry_of(row), bytes.fromhex(proof["path_in_seal"].pop(0)))
+    proof["event"]["leaf"] = above.hex()
+    proof["seal"]["count"] = (proof["seal"]["count"] + 1) // 2
+    proof["place_in_seal"] //= 2
+
+
+@pytest.mark.parametrize("falsify", [wrong_index, node_as_leaf], ids=lambda attack: attack.__name__)
+async def test_every_false_proof_is_refused(log: Log, falsify: Callable[..., Awaitable[None]], tmp_path: Path) -> None:
+    chance, located, file = random.Random(f"{SEED} {falsify.__name__}"), 0, tmp_path / "proof.json"
+    for _ in range(PLACES):
+        seal = chance.choice([seal for seal in log.seals if seal.count > 1])
+        event = chance.choice(log.events[seal.n])
+        async with log.superuser.reading() as work:
+            proof = await prove(work, event.event_id)
+        file.write_text(json.dumps(proof))
+        auditor.check_proof(file, log.keys.public, None)
+        await falsify(log, chance, proof)
+        file.write_text(json.dumps(proof))
+        with pytest.raises(auditor.Found, match=rf"event {event.id}:|seal \d+:|the proof"):
+            auditor.check_proof(file, log.keys.public, None)
+        located += 1
+    print(f"\n{falsify.__name__}: {located} of {PLACES} refused, seed {SEED}")
