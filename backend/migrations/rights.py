@@ -49,6 +49,14 @@ def append_only(table: str) -> tuple[str, ...]:
     return (f'GRANT SELECT, INSERT ON "{table}" TO {APP_ROLE}', _trigger(table))
 
 
+AUDIT_EVENT: tuple[str, ...] = (
+    f"GRANT SELECT ON audit_event TO {APP_ROLE}, {SEALER_ROLE}",
+    f"GRANT INSERT ({AUDIT_COLUMNS}) ON audit_event TO {APP_ROLE}",
+    _trigger("audit_event"),
+    _trigger("audit_event_other"),
+)
+"""For the table made anew by month."""
+
 SEALER: tuple[str, ...] = (
     *_role(SEALER_ROLE),
     f"GRANT SELECT ON audit_event, audit_seal, audit_checkpoint TO {SEALER_ROLE}",

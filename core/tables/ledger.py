@@ -12,7 +12,7 @@ from core.tables.columns import XID8, xid_column
 class AuditEvent(SQLModel, table=True):
     """One act. `leaf` hashes every column a reader relies on; `id`, `xid` and `at` are the server's.
 
-    The seal that closes over it follows from its `xid`.
+    The seal that closes over it follows from its `xid`, the month it is kept in from its `event_id`.
     """
 
     __tablename__ = "audit_event"
@@ -21,14 +21,16 @@ class AuditEvent(SQLModel, table=True):
         Index("audit_by_subject", "subject_type", "subject_id", "id"),
         Index("audit_by_actor", "actor_type", "actor_id", "id"),
         Index("audit_by_action", "action", "id"),
+        Index("audit_by_id", "id"),
+        {"postgresql_partition_by": "RANGE (event_id)"},
     )
-    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), nullable=False))
     xid: int = xid_column()
     at: datetime = Field(
         default=None,
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
     )
-    event_id: UUID = Field(unique=True)
+    event_id: UUID = Field(primary_key=True)
     actor_type: str
     actor_id: str
     action: str

@@ -5,18 +5,24 @@ sealed exactly once.
 import asyncio
 import random
 from collections import Counter
+from uuid import uuid4
 
 import pytest
+from alembic import command
 from pydantic import SecretStr
 
+from backend.migrations import _config, migrate
 from core.acts import audit
 from core.acts.audit import Event, system
+from core.acts.audit_seals import seal_next
 from core.acts.audit_verify import verify
 from core.base.settings import Settings
 from core.base.terms import Action
 from core.infra.postgres import Postgres, connect_postgres
 from core.infra.signing import CHECKPOINTS, KeyPair, Keys
 from core.stores import ledger, seals
+from tests import servers
+from tests.servers import Server
 from workers.seal import connect_sealer, seal_all
 
 SEED = 18
@@ -81,8 +87,6 @@ async def test_every_event_is_sealed_exactly_once(postgres_url: str) -> None:
 
 @pytest.mark.parametrize("most", [1, 3, 1000])
 async def test_a_backlog_is_sealed_in_pieces_and_no_transaction_is_cut(postgres_url: str, most: int) -> None:
-    from core.acts.audit_seals import seal_next
-
     keys = Keys(KeyPair.new().private, (), use=CHECKPOINTS)
     application = connect_postgres(postgres_url, role="ronda_app", pool=2, application="test")
     sealer = connect_sealer(Settings(database_url=SecretStr(postgres_url)))
@@ -100,3 +104,29 @@ async def test_a_backlog_is_sealed_in_pieces_and_no_transaction_is_cut(postgres_
     await application.close()
     await sealer.close()
     assert counts == {1: [2, 5, 1, 1, 4], 3: [2, 5, 2, 4], 1000: [13]}[most]
+
+
+async def test_a_sealed_trail_stays_whole_when_it_is_moved_into_months(postgres_server: Server) -> None:
+    name = f"test_{uuid4().hex[:12]}"
+    url = servers.with_database(postgres_server.url, name)
+    keys = Keys(KeyPair.new().private, (), use=CHECKPOINTS)
+    await servers.run_sql(postgres_server.url, f"CREATE DATABASE {name}")
+    application = connect_postgres(url, role="ronda_app", pool=1, application="test")
+    sealer = connect_sealer(Settings(database_url=SecretStr(url)))
+    try:
+        await asyncio.to_thread(command.upgrade, _config(url), "0006")
+        for part in ("before", "after"):
+            async with application.unit_of_work() as work:
+                await audit.record(work, *(Event(system("test"), Action.SOURCE_ADD, "source", part) for _ in range(5)))
+            await seal_all(sealer, keys)
+            await asyncio.to_thread(migrate, url)
+            await sealer.close()
+            await application.close()
+        async with application.reading() as work:
+            found = await verify(work, keys, None)
+            ids = [row.id async for row in ledger.in_commit_order(work)]
+    finally:
+        await application.close()
+        await sealer.close()
+        await servers.run_sql(postgres_server.url, f"DROP DATABASE {name} WITH (FORCE)")
+    assert (found.faults, found.seals, ids) == ([], 2, list(range(1, 11)))
