@@ -37,7 +37,9 @@ STAGES = (
     Stage("format", (_tool("ruff"), "format", "--check", ".")),
     Stage("types", (_tool("mypy"),)),
     Stage("imports", (_tool("lint-imports"),)),
-    Stage("tests", (sys.executable, "-m", "pytest", "--ignore=tests/e2e"), tests=True),
+    # Unit tests start no servers: a file on each core.
+    Stage("unit", (sys.executable, "-m", "pytest", "tests/unit", "-n", "auto", "--dist", "loadfile"), tests=True),
+    Stage("tests", (sys.executable, "-m", "pytest", "--ignore=tests/unit", "--ignore=tests/e2e"), tests=True),
     # Browser tests have a process of their own: Playwright's event loop and pytest-asyncio's do not share one.
     Stage("browser", (sys.executable, "-m", "pytest", "tests/e2e"), tests=True),
 )
@@ -84,8 +86,11 @@ def _run(stage: Stage, pytest_options: Sequence[str], console: Console) -> Ran:
 
 
 def _environment() -> dict[str, str]:
-    """Our own settings must not reach the tests: they start their own servers."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("RONDA_")}
+    """Our own settings must not reach the tests: they start their own servers. One OpenMP thread each, as everywhere: two that wait for
+    each other beside a busy neighbour take many times as long.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RONDA_")}
+    return kept | {"OMP_NUM_THREADS": "1"}
 
 
 def _summary(stages: Sequence[Stage], results: Sequence[Ran], console: Console) -> None:

@@ -104,7 +104,9 @@ def test_putting_again_signs_with_the_new_key(tmp_path: Path) -> None:
     assert artifacts(tmp_path, None, TRAINER.public).get(sha) == DATA
 
 
-@pytest.mark.parametrize("key", ["", "secret", "AAAA", TRAINER.private[:-2]])
+@pytest.mark.parametrize(
+    "key", ["", "secret", "AAAA", TRAINER.private[:-2]], ids=["empty", "a word", "short", "cut short"]
+)
 def test_what_is_no_key_is_said_to_be_none(key: str) -> None:
     with pytest.raises(InvalidInput, match="RONDA_TRUSTED_KEYS must be"):
         Keys(None, [key])
