@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,8 +23,10 @@ from core.infra.redis import listen
 from core.infra.resources import Resources
 from core.stores import throughput
 
-QUIET_S = 8.0
-"""Decisions that do not come for so long are looked for in PostgreSQL, and lost when they are not there."""
+QUIET_S = 2.0
+"""Decisions that were not heard of for so long are looked for in PostgreSQL."""
+LOST_S = 60.0
+"""Those that do not come for so long are lost: longer than a scorer takes to start, shorter than the reconciler waits."""
 MOST_ROWS = 5_000_000
 
 
@@ -41,10 +43,10 @@ class Bell:
             for ident in ids:
                 self.heard.setdefault(UUID(ident), now)
 
-    async def until(self, count: int) -> None:
-        """Returns when `count` decisions were heard of, or none for QUIET_S."""
+    async def until(self, count: int, quiet_s: float) -> None:
+        """Returns when `count` decisions were heard of, or none for `quiet_s`."""
         seen, since = len(self.heard), time.monotonic()
-        while len(self.heard) < count and time.monotonic() - since < QUIET_S:
+        while len(self.heard) < count and time.monotonic() - since < quiet_s:
             await asyncio.sleep(0.02)
             if len(self.heard) != seen:
                 seen, since = len(self.heard), time.monotonic()
@@ -72,10 +74,9 @@ class Track:
         sent = await self.generator.send(
             self.instance.settings.port, requests.raw, connections=connections, rate=rate, most_s=most_s
         )
-        await self.bell.until(sent.accepted)
-        self.instance.alive()
-        await asyncio.sleep(2 * probe.WRITE_EVERY_S)  # the probes write what they know
-        counts, heard = await self._reconcile(began, sent)
+        fates = await self._settled(began, sent.accepted)
+        await asyncio.sleep(2 * probe.EVERY_S)  # the probes write what they know
+        counts, heard = self._reconcile(fates, sent)
         return self._flow(requests, sent, counts, heard, cpu, steps)
 
     async def warm_up(self, workload: Workload) -> None:
@@ -88,10 +89,22 @@ class Track:
         count = max(4, round(seconds * min(2 * singles_per_s, MOST_BATCHED_PER_S) / BATCH))
         return await self.drive(workload.batches(count, BATCH), connections=BATCH_CONNECTIONS)
 
-    async def _reconcile(self, since: datetime, sent: Sent) -> tuple[Counts, dict[str, float]]:
+    async def _settled(self, since: datetime, accepted: int) -> list[throughput.Fate]:
+        """What PostgreSQL says once everything is decided, or nothing more has been for LOST_S."""
+        decided, patience = -1, time.monotonic() + LOST_S
+        while True:
+            await self.bell.until(accepted, QUIET_S)
+            self.instance.alive()
+            async with self.resources.postgres.reading() as work:
+                fates = await throughput.fates(work, since, limit=MOST_ROWS)
+            before, decided = decided, sum(fate.decisions > 0 for fate in fates)
+            if decided >= accepted or time.monotonic() > patience:
+                return fates
+            if decided > before:
+                patience = time.monotonic() + LOST_S
+
+    def _reconcile(self, fates: Sequence[throughput.Fate], sent: Sent) -> tuple[Counts, dict[str, float]]:
         """Counts, and when the decision of each transaction was heard of."""
-        async with self.resources.postgres.reading() as work:
-            fates = await throughput.fates(work, since, limit=MOST_ROWS)
         decided = sum(fate.decisions > 0 for fate in fates)
         counts = Counts(
             accepted=sent.accepted,

@@ -14,6 +14,7 @@ import msgspec
 import psutil
 
 from backend import accounts
+from backend.bench import probe
 from backend.bench.workload import begin_before
 from backend.choices import BusChoice
 from backend.display import Display, Step
@@ -58,7 +59,8 @@ class Instance:
 
     def part(self, name: str, *arguments: str, **more: str) -> ProcessPart:
         """`more`: environment variables of this process alone."""
-        environment = environment_of(self.settings) | {f"RONDA_{name.upper()}": "" for name in NOT_OURS} | more
+        environment = environment_of(self.settings) | {f"RONDA_{name.upper()}": "" for name in NOT_OURS}
+        environment |= {"RONDA_AUDIT_ANCHOR": str(self.folder / "audit-anchor.txt"), **more}
         return ProcessPart(name, arguments, environment, self.folder / f"{name}.log")
 
     async def start(self) -> None:
@@ -68,15 +70,19 @@ class Instance:
         self.processes.append(jobs)
         await self.exchange()
 
-    async def exchange(self, *, scorers: int = 1, without: Sequence[str] = ()) -> None:
-        """New web and scorer processes in place of those that run; returns when they answer. `without`: see `backend.bench.probe`."""
+    async def leave_out(self, name: str) -> None:
+        """One of `probe.WITHOUT`, from now on; "" = nothing."""
+        write_private(self.folder / probe.LEFT_OUT, name)
+        await asyncio.sleep(2 * probe.EVERY_S)
+
+    async def exchange(self, *, scorers: int = 1) -> None:
+        """New web and scorer processes in place of those that run; returns when they answer."""
         await self._end([part for part in self.processes if part.name != "jobs"])
         descriptor = self.listening.fileno()
-        left_out = [f"--without={name}" for name in without]
 
         def probed(name: str, *arguments: str, **more: str) -> ProcessPart:
             trace = f"--trace={self.trace(name)}"
-            return self.part(name, "bench-part", trace, *left_out, "--", *arguments, **more)
+            return self.part(name, "bench-part", trace, "--", *arguments, **more)
 
         web = probed("web", "serve", f"--fd={descriptor}")
         web.pass_fds = (descriptor,)

@@ -21,8 +21,6 @@ class BenchOptions:
     seconds: float = 5.0
     seed: int = 7
     rates: tuple[int, ...] = LATENCY_RATES
-    without: tuple[str, ...] = ("audit", "shap")
-    """What is left out in turn; see `backend.bench.probe`."""
     days: int = 60
     """Of synthetic history, 300 payments each: what the model learns from."""
     growth: bool = False

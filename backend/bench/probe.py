@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-WRITE_EVERY_S = 0.25
+EVERY_S = 0.25
+LEFT_OUT = "left-out"
+"""The file beside the traces that names what the processes are to leave out."""
 WEB = {
     "read the body": "backend.api.transactions:parse_transaction",
     "insert transactions": "core.stores.accepting:insert_transactions",
@@ -55,6 +57,7 @@ class Trace:
     path: Path
     prefix: str
     seconds: dict[str, float] = field(default_factory=dict)
+    left_out: str = ""
     _current: ContextVar[_Running | None] = field(default_factory=lambda: ContextVar("running", default=None))
 
     def timed(self, step: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,13 +92,17 @@ class Trace:
 
         return awaited if inspect.iscoroutinefunction(function) else called
 
-    def write_for_ever(self) -> None:
-        """In a thread: whoever stops the process need not be polite."""
-        partial = self.path.with_suffix(".partial")
+    def wants(self, name: str) -> bool:
+        return name != self.left_out
+
+    def follow_for_ever(self) -> None:
+        """In a thread: write the seconds, so that whoever stops the process need not be polite, and read what is to be left out."""
+        partly, order = self.path.with_suffix(".partial"), self.path.with_name(LEFT_OUT)
         while True:
-            partial.write_text(json.dumps(self.seconds))
-            partial.replace(self.path)
-            time.sleep(WRITE_EVERY_S)
+            partly.write_text(json.dumps(self.seconds))
+            partly.replace(self.path)
+            self.left_out = order.read_text() if order.exists() else ""
+            time.sleep(EVERY_S)
 
 
 def replace(target: str, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -117,33 +124,36 @@ def replace(target: str, change: Callable[[Callable[..., Any]], Callable[..., An
             names[name] = after
 
 
-async def _no_event(*_args: Any) -> None: ...
+def _no_events(wanted: Callable[[], bool], function: Callable[..., Any]) -> Callable[..., Any]:
+    async def record(*args: Any) -> Any:
+        return await function(*args) if wanted() else None
+
+    return record
 
 
-def _unexplained(verdicts: Any, *_args: Any) -> Any:
-    return verdicts
+def _no_reasons(wanted: Callable[[], bool], function: Callable[..., Any]) -> Callable[..., Any]:
+    def explained(verdicts: Any, *args: Any) -> Any:
+        return function(verdicts, *args) if wanted() else verdicts
+
+    return explained
 
 
-WITHOUT: dict[str, tuple[str, Callable[..., Any]]] = {
-    "audit": ("core.acts.audit:record", _no_event),
-    "shap": ("workers.score:_explained", _unexplained),
-}
-"""What can be left out: where it is, and what stands in for it."""
+WITHOUT = {"audit": ("core.acts.audit:record", _no_events), "shap": ("workers.score:_explained", _no_reasons)}
+"""What can be left out for a while: where it is, and what stands before it."""
 
 
-def prepare(arguments: Sequence[str], trace: Path, without: Sequence[str]) -> None:
+def prepare(arguments: Sequence[str], trace: Path) -> None:
     """Change this process before it runs `arguments`, a command line of Ronda."""
     steps, prefix = (SCORER, "scorer") if "score" in arguments else (WEB, "web")
     for target in steps.values():
         import_module(target.partition(":")[0])
-    for name in without:
-        target, instead = WITHOUT[name]
-        if target.partition(":")[0] in sys.modules:
-            replace(target, lambda _before, instead=instead: instead)  # type: ignore[misc]
     kept = Trace(trace, prefix)
+    for name, (target, stand_before) in WITHOUT.items():
+        if target.partition(":")[0] in sys.modules:
+            replace(target, partial(stand_before, partial(kept.wants, name)))
     for step, target in steps.items():
-        replace(target, lambda function, step=step: kept.timed(step, function))  # type: ignore[misc]
-    threading.Thread(target=kept.write_for_ever, daemon=True).start()
+        replace(target, partial(kept.timed, step))
+    threading.Thread(target=kept.follow_for_ever, daemon=True).start()
 
 
 def read(paths: Sequence[Path]) -> dict[str, float]:

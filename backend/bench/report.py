@@ -40,8 +40,9 @@ class Result:
     batches: Flow | None = None
     paced: dict[int, Flow] = field(default_factory=dict)
     waited: Flow | None = None
+    whole: list[Flow] = field(default_factory=list)
+    """Batches with everything: before, between and after those of `without`."""
     without: dict[str, Flow] = field(default_factory=dict)
-    again: Flow | None = None
     growth: list[Grown] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
 
@@ -54,11 +55,18 @@ class Result:
         return self.batches.decisions_per_s / min(self.limits.values())
 
     def cost_ratio(self, name: str) -> float:
-        """Rate with everything over the rate without this; the mean of the measures before and after."""
-        assert self.batches
-        assert self.again
-        whole = (self.batches.decisions_per_s + self.again.decisions_per_s) / 2
-        return whole / self.without[name].decisions_per_s
+        """Rate with everything, the mean of just before and just after, over the rate without this."""
+        before, after = self._beside(name)
+        return (before.decisions_per_s + after.decisions_per_s) / 2 / self.without[name].decisions_per_s
+
+    def cpu_ratio(self, name: str) -> float:
+        """CPU of a payment without this over that with everything: what other work on the machine hardly changes."""
+        before, after = (sum(flow.cpu_ms.values()) for flow in self._beside(name))
+        return sum(self.without[name].cpu_ms.values()) / ((before + after) / 2)
+
+    def _beside(self, name: str) -> tuple[Flow, Flow]:
+        place = [*self.without].index(name)
+        return self.whole[place], self.whole[place + 1]
 
     def as_json(self) -> dict[str, Any]:
         assert self.singles
@@ -77,7 +85,9 @@ class Result:
             "stages": {name: round(rate, 1) for name, rate in self.limits.items()},
             "shap_ms_per_alert": round(self.stages[SHAP], 3),
             "audit_cost_ratio": round(self.cost_ratio("audit"), 3),
+            "audit_cpu_ratio": round(self.cpu_ratio("audit"), 3),
             "shap_cost_ratio": round(self.cost_ratio("shap"), 3),
+            "shap_cpu_ratio": round(self.cpu_ratio("shap"), 3),
             "cpu_ms_per_payment": {"singles": _tidy(self.singles.cpu_ms), "batches": _tidy(self.batches.cpu_ms)},
             "step_ms_per_payment": {"singles": _tidy(self.singles.steps), "batches": _tidy(self.batches.steps)},
             "time_share": {"singles": _tidy(self.singles.shares()), "batches": _tidy(self.batches.shares())},
@@ -127,7 +137,9 @@ def table(result: Result) -> Table:
     rows.add_row("SHAP and reasons", f"{result.stages[SHAP]:.2f} ms", "per alert")
     for name, flow in result.without.items():
         rows.add_row(
-            f"rate with / without {name}", f"{result.cost_ratio(name):.2f}", f"{flow.decisions_per_s:,.0f}/s without"
+            f"rate with / without {name}",
+            f"{result.cost_ratio(name):.2f}",
+            f"{flow.decisions_per_s:,.0f}/s without; by CPU {result.cpu_ratio(name):.2f}",
         )
     rows.add_section()
     for name, value in _largest(result.batches.cpu_ms):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from backend.bench import probe
 from backend.bench.flow import Track, track
 from backend.bench.growth import grow
 from backend.bench.instance import Instance, private_instance
@@ -83,16 +84,14 @@ class _Bench:
         self._display.say(f"single posts that wait for their decision, at {WAIT_RATE} a second")
         waiting = self._workload.singles(max(20, round(WAIT_RATE * seconds)), prefer="wait=10")
         result.waited = await on.drive(waiting, connections=128, rate=WAIT_RATE)
-        for name in self._options.without:
-            self._display.say(f"batches of {BATCH}, without {name}")
-            await self._instance.exchange(without=[name])
-            await on.warm_up(self._workload)
+        # Each between two measures with everything: the machine is another one than a minute ago.
+        result.whole = [result.batches]
+        for name in probe.WITHOUT:
+            self._display.say(f"batches of {BATCH}: without {name}, then with everything again")
+            await self._instance.leave_out(name)
             result.without[name] = await on.batches(self._workload, seconds, self._singles_per_s)
-        # Beside them once more with everything: the machine is another one than a minute ago.
-        await self._instance.exchange()
-        await on.warm_up(self._workload)
-        self._display.say(f"batches of {BATCH}, with everything once more")
-        result.again = await on.batches(self._workload, seconds, self._singles_per_s)
+            await self._instance.leave_out("")
+            result.whole.append(await on.batches(self._workload, seconds, self._singles_per_s))
 
     async def _echo(self, *, bare: bool) -> float:
         """Requests a second that a server answers which does nothing."""

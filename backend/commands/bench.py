@@ -62,13 +62,12 @@ def bench(
 def bench_part(
     command: list[str],
     trace: Annotated[Path, typer.Option()],
-    without: Annotated[list[str] | None, typer.Option()] = None,
 ) -> None:
-    """The bench's child: `ronda COMMAND` with clocks inside, and with parts left out."""
+    """The bench's child: `ronda COMMAND` with clocks inside, and with parts that can be left out."""
     from backend.bench.probe import prepare
     from backend.cli import app
 
-    prepare(command, trace, without or ())
+    prepare(command, trace)
     app(command, prog_name="ronda")
 
 

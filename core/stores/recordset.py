@@ -35,8 +35,15 @@ def _statement(table: Table, names: tuple[str, ...], tail: str) -> TextClause:
     return _statements[key]
 
 
-def _plain(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes) else value
+def _plain(rows: Sequence[Mapping[str, Any]], table: Table) -> list[dict[str, Any]]:
+    """As JSON can hold them: bytes as hex."""
+    binary = [name for name in rows[0] if isinstance(table.c[name].type, LargeBinary)]
+    return [
+        {**row, **{name: row[name] if row[name] is None else row[name].hex() for name in binary}}
+        if binary
+        else dict(row)
+        for row in rows
+    ]
 
 
 async def insert_rows(
@@ -47,6 +54,6 @@ async def insert_rows(
         return []
     table: Table = model.__table__  # type: ignore[attr-defined]
     names = tuple(rows[0])
-    body = _encoder.encode([{name: _plain(row[name]) for name in names} for row in rows]).decode()
+    body = _encoder.encode(_plain(rows, table)).decode()
     result = await work.run(_statement(table, names, tail), {"rows": body})
     return [row[0] for row in result] if "RETURNING" in tail else []
