@@ -8,6 +8,7 @@
 | `rabbit_url` | module | RabbitMQ without any queue of the topology |
 | `bus_url`, `bus_server`, `bus` | module, test, test | both implementations in turn: the test runs twice |
 | `settings`, `resources` | test | everything opened on PostgreSQL, Valkey and RabbitMQ, queues declared |
+| `on_bus` | test | the same on each bus in turn: the test runs twice |
 """
 
 import asyncio
@@ -105,4 +106,13 @@ def settings(postgres_url: str, valkey_url: str, rabbit_url: str, tmp_path: Path
 async def resources(settings: Settings) -> AsyncIterator[Resources]:
     async with open_resources(settings, "test") as resources:
         await resources.bus.declare(queues(settings.shards))
+        yield resources
+
+
+@pytest.fixture
+async def on_bus(settings: Settings, bus_url: str) -> AsyncIterator[Resources]:
+    """As `resources`, on each of the buses in turn."""
+    chosen = settings.model_copy(update={"bus_url": SecretStr(bus_url)})
+    async with open_resources(chosen, "test") as resources:
+        await resources.bus.declare(queues(chosen.shards))
         yield resources

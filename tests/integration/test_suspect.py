@@ -3,69 +3,28 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import text
 
 import workers.score
 from core.acts import dead_letters as acts
-from core.acts import outbox
 from core.acts.audit import system
-from core.base.clock import to_ms, utc_now
 from core.base.errors import Unavailable
 from core.base.ids import new_uuid
-from core.base.settings import Settings
-from core.contracts.messages import Message, Payment, ScoreBatch
-from core.contracts.topology import DEAD, SUSPECT, queues, score_queue
-from core.infra.resources import Resources, open_resources
-from core.stores import accepting, dead_letters, flow
-from core.stores.accepting import Arrival
+from core.contracts.messages import Payment
+from core.contracts.topology import DEAD, SUSPECT
+from core.infra.resources import Resources
+from core.stores import dead_letters, flow
 from core.tables.flow import DeadLetter
+from tests.poison import POISON, accept, payments
 from workers import handling
 from workers.roster import JOBS
 from workers.runner import JobContext
 
 TEST = system("test")
-POISON = "poison"
-
-
-@pytest.fixture
-async def on_bus(settings: Settings, bus_url: str) -> AsyncIterator[Resources]:
-    """As `resources`, on each of the buses in turn."""
-    chosen = settings.model_copy(update={"bus_url": SecretStr(bus_url)})
-    async with open_resources(chosen, "test") as resources:
-        await resources.bus.declare(queues(chosen.shards))
-        yield resources
-
-
-def payments(count: int, *poisonous: int) -> list[Payment]:
-    now = to_ms(utc_now())
-    return [
-        Payment(
-            uid=new_uuid(), source_id="lane", transaction_id=str(new_uuid()), occurred_at_ms=now, accepted_at_ms=now,
-            amount_minor=100 + number, currency="EUR", customer_id=f"cus_{number}",
-            attributes={POISON: True} if number in poisonous else {},
-        )
-        for number in range(count)
-    ]  # fmt: skip
-
-
-async def accept(resources: Resources, batches: Sequence[Sequence[Payment]]) -> None:
-    """As the ingest does, one message for each batch."""
-    async with resources.postgres.unit_of_work() as work:
-        await work.run(
-            text("INSERT INTO source (id, name, created_at) VALUES ('lane', 'Lane', now()) ON CONFLICT DO NOTHING")
-        )
-        await accepting.insert_transactions(work, [Arrival(one, b"") for batch in batches for one in batch])
-        messages: list[tuple[str, Message]] = [
-            (score_queue(0), ScoreBatch(shard=0, payments=list(batch))) for batch in batches
-        ]
-        outgoing = await outbox.add(work, messages, timedelta(seconds=30))
-    assert await outbox.publish_and_mark(resources.postgres, resources.bus, outgoing) == len(batches)
 
 
 @asynccontextmanager
@@ -109,7 +68,7 @@ def poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_poisonous_payment_dies_alone_and_is_answered(on_bus: Resources, poisonous: None) -> None:
-    batch = payments(6, 2)
+    batch = payments(6, {2})
     async with working(on_bus, "score", "bury"):
         await accept(on_bus, [batch])
         found = await decided(on_bus, [payment.uid for payment in batch])
@@ -130,7 +89,7 @@ async def test_a_poisonous_payment_dies_alone_and_is_answered(on_bus: Resources,
 
 
 async def test_a_redriven_payment_has_all_its_attempts_again(on_bus: Resources, poisonous: None) -> None:
-    [payment] = payments(1, 0)
+    [payment] = payments(1, {0})
     async with working(on_bus, "score", "bury", "relay"):
         await accept(on_bus, [[payment]])
         await decided(on_bus, [payment.uid])
