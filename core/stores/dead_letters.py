@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import func, or_, text
 from sqlmodel import col, delete, select
 
 from core.base.terms import DeadLetterState
 from core.infra.postgres import UnitOfWork
 from core.stores.recordset import insert_rows
-from core.tables.flow import DeadLetter, ScoringTrouble
+from core.tables.flow import DeadLetter, Decision, ScoringTrouble, Transaction
 
 WAITING = DeadLetter.state == DeadLetterState.WAITING.value
 
@@ -107,6 +107,50 @@ async def take_back_attempt(work: UnitOfWork, uid: UUID) -> None:
 async def note_failure(work: UnitOfWork, uid: UUID, failure: str) -> None:
     statement = text("UPDATE scoring_trouble SET failure = :failure WHERE transaction_uid = :uid")
     await work.run(statement, {"uid": uid, "failure": failure})
+
+
+async def overdue(
+    work: UnitOfWork, *, accepted_before: datetime, resent_before: datetime, limit: int
+) -> Sequence[tuple[Transaction, int]]:
+    """Posted transactions without a decision, oldest first, with how often each was sent again.
+
+    Left out: what was sent again after `resent_before`, and what has a waiting dead letter.
+    """
+    resends = func.coalesce(ScoringTrouble.resends, 0)
+    buried = select(DeadLetter.id).where(WAITING, col(DeadLetter.transaction_uid) == col(Transaction.uid))
+    query = (
+        select(Transaction, resends)
+        .join(Decision, col(Decision.transaction_uid) == col(Transaction.uid), isouter=True)
+        .join(ScoringTrouble, col(ScoringTrouble.transaction_uid) == col(Transaction.uid), isouter=True)
+        .where(
+            col(Decision.transaction_uid).is_(None),
+            col(Transaction.imported).is_(False),
+            col(Transaction.accepted_at) < accepted_before,
+            or_(col(ScoringTrouble.resent_at).is_(None), col(ScoringTrouble.resent_at) < resent_before),
+            ~buried.exists(),
+        )
+        .order_by(col(Transaction.accepted_at))
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in (await work.session.exec(query)).all()]
+
+
+async def count_resend(work: UnitOfWork, uids: Sequence[UUID], now: datetime) -> None:
+    statement = text(
+        "INSERT INTO scoring_trouble (transaction_uid, attempts, failure, resends, resent_at) "
+        "SELECT uid, 0, '', 1, :now FROM unnest(CAST(:uids AS uuid[])) AS uid ON CONFLICT (transaction_uid) "
+        "DO UPDATE SET resends = scoring_trouble.resends + 1, resent_at = :now"
+    )
+    await work.run(statement, {"uids": list(uids), "now": now})
+
+
+async def purge_trouble(work: UnitOfWork) -> None:
+    """Forgets what was sent again and is decided. What was tried alone stays: a late copy must not begin anew."""
+    statement = text(
+        "DELETE FROM scoring_trouble s WHERE attempts = 0 "
+        "AND EXISTS (SELECT FROM decision WHERE transaction_uid = s.transaction_uid)"
+    )
+    await work.run(statement)
 
 
 async def forget_trouble(work: UnitOfWork, uids: Sequence[UUID]) -> None:

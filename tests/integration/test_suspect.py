@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,15 +13,18 @@ from sqlalchemy import text
 import workers.score
 from core.acts import dead_letters as acts
 from core.acts.audit import system
+from core.base.clock import utc_now
 from core.base.errors import Unavailable
+from core.base.hashing import shard_of
 from core.base.ids import new_uuid
-from core.contracts.messages import Payment
-from core.contracts.topology import DEAD, SUSPECT
+from core.contracts.messages import Payment, ScoreBatch, encode
+from core.contracts.topology import DEAD, SUSPECT, score_queue
 from core.infra.resources import Resources
 from core.stores import dead_letters, flow
 from core.tables.flow import DeadLetter
 from tests.poison import POISON, accept, payments
 from workers import handling
+from workers.reconcile import reconcile_once
 from workers.roster import JOBS
 from workers.runner import JobContext
 
@@ -152,3 +156,49 @@ async def test_a_dead_letter_is_stored_once(on_bus: Resources) -> None:
         assert await acts.store(work, SUSPECT, ident, "a reason", b"\xff", by=TEST)
         assert await acts.store(work, SUSPECT, ident, "another", b"\xff", by=TEST) is None
         assert await acts.store(work, SUSPECT, ident, "a reason", b"\xfe", by=TEST)
+
+
+async def test_what_is_never_decided_is_sent_three_times_and_then_answered(resources: Resources) -> None:
+    """Nobody scores; the clock is handed in."""
+    [payment] = payments(1)
+    await accept(resources, [[payment]])
+    now = utc_now()
+    sent = []
+    for minutes in (2, 3, 13, 24, 25, 35, 36):
+        await taken_off(resources)
+        sent.append(await reconcile_once(resources, now + timedelta(minutes=minutes)))
+    assert sent == [1, 0, 1, 1, 0, 0, 0]
+    queue = score_queue(shard_of(payment.customer_id, resources.settings.shards))
+    [letter] = [one for one in await letters(resources) if one.transaction_uid == payment.uid]
+    assert (letter.reason, letter.queue, letter.payments) == ("never decided", queue, 1)
+    [decision] = (await decided(resources, [payment.uid])).values()
+    assert (decision.outcome, decision.reasons[0]["code"]) == ("review", "scoring_failed")
+
+
+async def test_what_has_a_waiting_dead_letter_is_left_alone(resources: Resources) -> None:
+    [payment] = payments(1)
+    await accept(resources, [[payment]])
+    await taken_off(resources)
+    body = encode(ScoreBatch(shard=0, payments=[payment]))
+    async with resources.postgres.unit_of_work() as work:
+        letter = await acts.store(work, SUSPECT, str(payment.uid), "a reason", body, by=TEST)
+        assert letter
+    later = utc_now() + timedelta(minutes=2)
+    assert await reconcile_once(resources, later) == 0
+    async with resources.postgres.unit_of_work() as work:
+        row = acts.taken(await dead_letters.one_for_update(work, letter.id))
+        await acts.discard(work, row, by=TEST, reason="a copy")
+    assert await reconcile_once(resources, later) == 1
+    await taken_off(resources)
+
+
+async def taken_off(resources: Resources) -> None:
+    """Loses what is on the bus, and takes what waits in the outbox for sent."""
+    consumer = await resources.bus.consumer([score_queue(n) for n in range(resources.settings.shards)], prefetch=100)
+    while deliveries := await consumer.take(100, 0.3):
+        for delivery in deliveries:
+            await delivery.ack()
+    await consumer.close()
+    async with resources.postgres.unit_of_work() as work:
+        rows = await flow.due_outbox(work, utc_now(), lease=timedelta(seconds=1), limit=100)
+        await flow.mark_sent(work, [row.id for row in rows], utc_now())
