@@ -1,6 +1,5 @@
 """The transaction a source may post: its shape, its checks, and its way into a `Payment`."""
 
-import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from core.base.cards import looks_like_card_number
 from core.base.clock import to_ms
 from core.base.errors import CardNumberRefused, InvalidInput, MalformedBody, RondaError
 from core.base.hashing import body_sha, canonical_json
@@ -36,8 +36,6 @@ Ident = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_P
 Token = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-_DIGIT_RUN = re.compile(r"(?<![0-9A-Za-z])(?:[0-9][ -]?){12,18}[0-9](?![0-9A-Za-z])")
-_CARD_PREFIX = re.compile(r"^(?:3[0-9]|4|5[0-9]|6[0-9]|2[2-7])")
 
 
 class TransactionBody(BaseModel):
@@ -178,20 +176,6 @@ def _refuse_card_numbers(body: TransactionBody) -> None:
     for name, value in fields:
         if looks_like_card_number(value):
             raise CardNumberRefused(f"{name} holds a card number; send a token instead", field=name)
-
-
-def looks_like_card_number(value: str) -> bool:
-    """13 to 19 digits, perhaps spaced, that begin like a payment card and pass the Luhn check."""
-    for run in _DIGIT_RUN.findall(value):
-        digits = re.sub(r"[ -]", "", run)
-        if _CARD_PREFIX.match(digits) and _luhn(digits):
-            return True
-    return False
-
-
-def _luhn(digits: str) -> bool:
-    doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
-    return sum(number - 9 if number > 9 else number for number in doubled) % 10 == 0
 
 
 def _texts(attributes: dict[str, Any]) -> Iterable[str]:

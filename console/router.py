@@ -9,7 +9,7 @@ from litestar.template import TemplateConfig
 
 from console.access import PageHeaders, SessionMiddleware, only_from_here
 from console.assets import ASSETS, static_router
-from console.pages import alert, audit, behind, model, models, queue, sign_in, transactions
+from console.pages import alert, audit, behind, dead_letters, model, models, queue, sign_in, transactions
 from console.stream import alert_stream, live_updates, models_stream, queue_stream
 
 __all__ = ["live_updates", "make_console_router", "static_router", "template_config"]
@@ -43,6 +43,11 @@ HANDLERS = [
     model.model_page,
     model.model_json,
     model.model_markdown,
+    dead_letters.dead_letters_page,
+    dead_letters.dead_letter_page,
+    dead_letters.redrive_reason,
+    dead_letters.redrive,
+    dead_letters.discard,
     audit.audit_page,
     queue_stream,
     alert_stream,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from backend.intake import looks_like_card_number, parse_label, parse_transaction
+from backend.intake import parse_label, parse_transaction
+from core.base.cards import looks_like_card_number
 from core.base.errors import CardNumberRefused, InvalidInput, MalformedBody, RondaError
 from core.base.ids import SourceId
 

@@ -1,0 +1,162 @@
+"""Dead letters in words. A body is shown by its fields, and never a card number that got into it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+
+from console.views.audit import actor_name
+from console.views.evidence import Fact
+from console.views.words import Moment, count, maybe_moment, middle, moment, money
+from core.acts.dead_letters import message_of
+from core.base.cards import without_card_numbers, without_long_numbers
+from core.base.clock import from_ms
+from core.base.terms import DeadLetterState
+from core.contracts.messages import LabelsRecorded, Payment, ScoreBatch, TrainingRequested
+from core.tables.flow import DeadLetter
+
+STATES: Final = {
+    DeadLetterState.WAITING: "Waiting",
+    DeadLetterState.REDRIVEN: "Sent again",
+    DeadLetterState.DISCARDED: "Discarded",
+}
+SHOWN: Final = 20
+"""Payments or labels of one message."""
+_RAW_BYTES: Final = 4096
+
+
+@dataclass(frozen=True)
+class LetterRow:
+    id: str
+    href: str
+    queue: str
+    reason: str
+    died: Moment
+    payment: str
+    """Its payment's id, shortened; else how many it carries; empty when it cannot be read."""
+    payment_href: str
+    state: str
+    state_words: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One payment, label or other thing that a message carries."""
+
+    title: str
+    href: str
+    facts: list[Fact]
+
+
+@dataclass(frozen=True)
+class Letter:
+    row: LetterRow
+    facts: list[Fact]
+    parts: list[Part]
+    unread: str
+    """What stands in place of the parts when there are none."""
+    more: str
+    settled: str
+    """Who settled it, and when; empty while it waits."""
+    waiting: bool
+
+
+def listing_href(state: str, reason: str, after: str = "") -> str:
+    query = {name: value for name, value in (("state", state), ("reason", reason), ("after", after)) if value}
+    return f"/dead-letters?{urlencode(query)}" if query else "/dead-letters"
+
+
+def letter_row(row: DeadLetter, now: datetime) -> LetterRow:
+    uid = str(row.transaction_uid) if row.transaction_uid else ""
+    many = f"{count(row.payments)} payments" if row.payments else ""
+    return LetterRow(
+        id=str(row.id),
+        href=f"/dead-letters/{row.id}",
+        queue=row.queue or "not known",
+        reason=without_card_numbers(row.reason),
+        died=moment(row.died_at, now),
+        payment=middle(uid) or many,
+        payment_href=f"/transactions/{uid}" if uid else "",
+        state=row.state,
+        state_words=STATES[DeadLetterState(row.state)],
+    )
+
+
+def letter(row: DeadLetter, names: Mapping[UUID, str], now: datetime) -> Letter:
+    parts, more = _parts(row.body, now)
+    return Letter(
+        row=letter_row(row, now),
+        facts=[
+            Fact("Died", "", moment=moment(row.died_at, now)),
+            Fact("Queue", row.queue or "not known", mono=True),
+            Fact("Message id", row.message_id, mono=True),
+            Fact("Size", f"{count(len(row.body))} bytes"),
+        ],
+        parts=parts,
+        unread="" if parts else "This message cannot be read as any that Ronda knows, so it has no fields to show.",
+        more=more,
+        settled=settled(row, names, now),
+        waiting=row.state == DeadLetterState.WAITING.value,
+    )
+
+
+def settled(row: DeadLetter, names: Mapping[UUID, str], now: datetime) -> str:
+    """`Sent again by Ana, 31 Jan 09:30`; empty while it waits."""
+    at = maybe_moment(row.settled_at, now)
+    if at is None:
+        return ""
+    kind, _, ident = (row.settled_by or "").partition(":")
+    return f"{STATES[DeadLetterState(row.state)]} by {actor_name(kind, ident, names)}, {at.full}"
+
+
+def raw(body: bytes) -> str:
+    """The first bytes as text; what cannot be printed is a dot."""
+    text = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in body[:_RAW_BYTES])
+    return without_long_numbers(text) + ("…" if len(body) > _RAW_BYTES else "")
+
+
+def _parts(body: bytes, now: datetime) -> tuple[list[Part], str]:
+    """(what it carries, what is left out)."""
+    match message_of(body):
+        case ScoreBatch(payments=payments):
+            found = [_payment(payment, now) for payment in payments[:SHOWN]]
+            return found, _left_out(len(payments), "payments")
+        case LabelsRecorded(labels=labels):
+            found = [_plain("Label", f"/transactions/{label.transaction_uid}", label, now) for label in labels[:SHOWN]]
+            return found, _left_out(len(labels), "labels")
+        case TrainingRequested() as asked:
+            return [_plain("Training", "/models", asked, now)], ""
+        case _:
+            return [], ""
+
+
+def _left_out(number: int, noun: str) -> str:
+    return f"and {count(number - SHOWN)} more {noun}" if number > SHOWN else ""
+
+
+def _payment(payment: Payment, now: datetime) -> Part:
+    part = _plain("Payment", f"/transactions/{payment.uid}", payment, now)
+    amount = Fact("Amount", money(payment.amount_minor, payment.currency))
+    return Part(part.title, part.href, [amount, *(fact for fact in part.facts if fact.title != "Amount minor")])
+
+
+def _plain(title: str, href: str, carried: msgspec.Struct, now: datetime) -> Part:
+    facts: list[Fact] = []
+    for name, value in msgspec.to_builtins(carried).items():
+        facts += _facts(name, value, now)
+    return Part(title, href, facts)
+
+
+def _facts(name: str, value: Any, now: datetime) -> list[Fact]:
+    title = name.removesuffix("_ms").replace("_", " ").capitalize()
+    if name.endswith("_ms") and isinstance(value, int):
+        return [Fact(title, "", moment=moment(from_ms(value), now))]
+    if isinstance(value, dict):
+        return [fact for key, inner in value.items() for fact in _facts(str(key), inner, now)]
+    if value is None or name in ("type", "v"):
+        return []
+    return [Fact(title, without_card_numbers(str(value)), mono=name.endswith(("id", "uid")))]
