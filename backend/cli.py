@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from backend.commands import audit, bench, checks, evaluate, model, monitor, people, registry, replay, running
+from backend.commands import (
+    audit,
+    bench,
+    checks,
+    dead_letters,
+    evaluate,
+    model,
+    monitor,
+    people,
+    registry,
+    replay,
+    running,
+)
 from core.base.errors import RondaError
 
 app = typer.Typer(
@@ -23,6 +35,7 @@ monitor.register(app)
 evaluate.register(app)
 people.register(app)
 checks.register(app)
+dead_letters.register(app)
 audit.register(app)
 bench.register(app)
 

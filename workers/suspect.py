@@ -1,4 +1,5 @@
-"""The suspect lane: what came back too often is scored one payment at a time, so that a poisonous one harms no other.
+"""The suspect lane: what came back too often is scored message by message, then payment by payment, so that a poisonous
+one harms no other.
 
 A broker counts every return of whatever its consumer held, guilty or not. Here an attempt is committed to PostgreSQL
 before it begins, and nothing else is handled meanwhile: when the process dies, it is known of what.
@@ -54,8 +55,11 @@ class SuspectLane:
             batch = cast(ScoreBatch, message)
             if len(batch.payments) == 1:
                 await self._try(delivery, batch.payments[0])
-            else:
+            elif delivery.redeliveries:
                 await self._split(batch)
+            else:
+                # Most came here for the company they were delivered in: whole, this message may be innocent.
+                await self._settle(batch.payments)
             await delivery.ack()
 
     async def _split(self, batch: ScoreBatch) -> None:
@@ -81,5 +85,3 @@ class SuspectLane:
                 else:
                     await dead_letters.note_failure(work, payment.uid, f"raised {type(failure).__name__}")
             raise
-        async with self._resources.postgres.unit_of_work() as work:
-            await dead_letters.forget_trouble(work, [payment.uid])

@@ -28,8 +28,8 @@ def register(app: typer.Typer) -> None:
     app.command("signing-key", rich_help_panel=MODEL)(signing_key)
 
 
-async def lead(work: "UnitOfWork", email: str) -> "Actor":
-    """The person who decides about models. Raises NotFound, or Forbidden for who may not."""
+async def lead(work: "UnitOfWork", email: str, what: str = "decide about models") -> "Actor":
+    """The person who does `what`. Raises NotFound, or Forbidden for who may not."""
     from core.acts.people import user_actor
     from core.base.errors import Forbidden, NotFound
     from core.base.terms import Role
@@ -39,7 +39,7 @@ async def lead(work: "UnitOfWork", email: str) -> "Actor":
     if user is None:
         raise NotFound(f"there is no user {email}")
     if user.disabled_at or user.role not in (Role.LEAD.value, Role.ADMIN.value):
-        raise Forbidden(f"{email} may not decide about models: that takes the role {Role.LEAD.value}")
+        raise Forbidden(f"{email} may not {what}: that takes the role {Role.LEAD.value}")
     return user_actor(user)
 
 

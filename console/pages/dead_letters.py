@@ -39,13 +39,13 @@ def _state(text: str) -> DeadLetterState | None:
 @get("/dead-letters", guards=[require(Role.LEAD)])
 async def dead_letters_page(
     request: ConsoleRequest,
-    state: FromQuery[str] = DeadLetterState.WAITING.value,
+    show: FromQuery[str] = DeadLetterState.WAITING.value,
     reason: FromQuery[str] = "",
     after: FromQuery[str] = "",
     sent: FromQuery[str] = "",
 ) -> Page:
     """`sent`: how many an act just before has sent again."""
-    chosen, place, now = _state(state), read_place(after), utc_now()
+    chosen, place, now = _state(show), read_place(after), utc_now()
     below = DeadLetterPlace(place.occurred_at, place.uid) if place else None
     async with resources_of(request).postgres.reading() as work:
         found = await dead_letters.page(work, state=chosen, reason=reason, after=below, limit=PAGE + 1)
@@ -56,14 +56,14 @@ async def dead_letters_page(
     context: dict[str, Any] = {
         "rows": [views.letter_row(row, now) for row in shown],
         "states": [(ANY, "Any"), *((known.value, words) for known, words in views.STATES.items())],
-        "state": state,
+        "show": show,
         "reason": reason,
         "reasons": [(words, count(number), views.listing_href("", words)) for words, number in reasons],
         "again": min(waiting, acts.MOST_AT_ONCE),
         "of_all": count(waiting) if waiting > acts.MOST_AT_ONCE else "",
         "until": now.isoformat(),
         "said": f"{count(int(sent))} sent again." if sent.isascii() and sent.isdigit() and len(sent) < 7 else "",
-        "more_href": views.listing_href(state, reason, more) if more else "",
+        "more_href": views.listing_href(show, reason, more) if more else "",
     }
     return render(request, "dead_letters.html", context)
 

@@ -65,8 +65,8 @@ class Letter:
     waiting: bool
 
 
-def listing_href(state: str, reason: str, after: str = "") -> str:
-    query = {name: value for name, value in (("state", state), ("reason", reason), ("after", after)) if value}
+def listing_href(show: str, reason: str, after: str = "") -> str:
+    query = {name: value for name, value in (("show", show), ("reason", reason), ("after", after)) if value}
     return f"/dead-letters?{urlencode(query)}" if query else "/dead-letters"
 
 

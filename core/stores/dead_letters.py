@@ -145,10 +145,10 @@ async def count_resend(work: UnitOfWork, uids: Sequence[UUID], now: datetime) ->
 
 
 async def purge_trouble(work: UnitOfWork) -> None:
-    """Forgets what was sent again and is decided. What was tried alone stays: a late copy must not begin anew."""
+    """Forgets what was scored in the end. What could not be stays: a late copy must not have all its attempts again."""
     statement = text(
-        "DELETE FROM scoring_trouble s WHERE attempts = 0 "
-        "AND EXISTS (SELECT FROM decision WHERE transaction_uid = s.transaction_uid)"
+        "DELETE FROM scoring_trouble s WHERE EXISTS "
+        "(SELECT FROM decision WHERE transaction_uid = s.transaction_uid AND features_status <> 'absent')"
     )
     await work.run(statement)
 

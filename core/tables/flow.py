@@ -155,7 +155,7 @@ class DeadLetter(SQLModel, table=True):
 
 
 class ScoringTrouble(SQLModel, table=True):
-    """A payment that is hard to score. Forgotten once it is decided like any other."""
+    """A payment that is hard to score. Forgotten some time after it was scored like any other."""
 
     __tablename__ = "scoring_trouble"
     transaction_uid: UUID = Field(primary_key=True)
