@@ -89,8 +89,8 @@ async def test_the_list_goes_on_where_it_ended(lead: Browser, resources: Resourc
     shown = [{ident for ident in idents if f"letter-{ident}" in text} for text in (first, second)]
     assert [len(part) for part in shown] == [50, 3]
     assert shown[0] | shown[1] == idents
-    assert (await lead.client.get("/dead-letters?after=nonsense")).status_code == 400
-    assert (await lead.client.get("/dead-letters?show=nonsense")).status_code == 400
+    assert (await lead.client.get("/dead-letters?after=nonsense")).status_code == 422
+    assert (await lead.client.get("/dead-letters?show=nonsense")).status_code == 422
 
 
 async def test_a_message_is_shown_by_its_fields_and_never_a_card_number(lead: Browser, resources: Resources) -> None:
@@ -127,14 +127,14 @@ async def test_sending_again_is_audited_and_goes_through_the_outbox(lead: Browse
 
 async def test_the_second_person_learns_who_was_faster(lead: Browser, api: Api, resources: Resources) -> None:
     ident = await buried(resources, "a reason")
-    refused = await lead.post(f"/dead-letters/{ident}/discard", {"reason": " "})
+    refused = await lead.post(f"/dead-letters/{ident}/discard", reason=" ")
     assert (refused.status_code, (await letter(resources, ident)).state) == (422, DeadLetterState.WAITING)
     async with browser(api) as other:
         await other.sign_in(await a_user(resources, Role.ADMIN))
-        assert (await other.post(f"/dead-letters/{ident}/discard", {"reason": "a test"})).status_code == 303
+        assert (await other.post(f"/dead-letters/{ident}/discard", reason="a test")).status_code == 303
     await unsent(resources)
     for act in ("redrive", "discard"):
-        late = await lead.post(f"/dead-letters/{ident}/{act}", {"reason": "too"})
+        late = await lead.post(f"/dead-letters/{ident}/{act}", reason="too")
         assert late.status_code == 409
         assert "Nothing was done: Discarded by A admin" in unescape(late.text)
     assert await unsent(resources) == []
@@ -148,11 +148,11 @@ async def test_all_of_one_reason_go_again_but_not_what_came_later(lead: Browser,
     found = await page(lead, f"/dead-letters?reason={reason}")
     until = found.split('name="until" value="')[1].split('"')[0]
     later = await buried(resources, reason)
-    answer = await lead.post("/dead-letters/redrive", {"reason": reason, "until": until})
+    answer = await lead.post("/dead-letters/redrive", reason=reason, until=until)
     assert answer.headers["location"] == "/dead-letters?sent=3"
     states = [(await letter(resources, ident)).state for ident in (*seen, later, other)]
     assert states == ["redriven"] * 3 + ["waiting"] * 2
-    assert (await lead.post("/dead-letters/redrive", {"reason": reason, "until": "x"})).status_code == 400
+    assert (await lead.post("/dead-letters/redrive", reason=reason, until="x")).status_code == 422
 
 
 async def test_a_queue_that_is_no_more_takes_nothing_back(lead: Browser, resources: Resources) -> None:
