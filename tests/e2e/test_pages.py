@@ -34,6 +34,8 @@ def pages(page: Page, customer: str) -> list[str]:
         transaction,
         "/models",
         report,
+        "/dead-letters",
+        "/dead-letters?show=any",
         "/audit",
         "/no",
     ]
