@@ -49,6 +49,7 @@ HANDLERS = [
     dead_letters.redrive,
     dead_letters.discard,
     audit.audit_page,
+    audit.audit_proof,
     queue_stream,
     alert_stream,
     models_stream,

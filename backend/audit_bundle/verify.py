@@ -21,7 +21,6 @@ from typing import Any
 
 PURPOSE = b"ronda audit checkpoint, format 1\0"
 LEAF = ("event_id", "actor_type", "actor_id", "action", "subject_type", "subject_id", "result", "detail", "written_at")
-ENTRY = ("id", "xid", "at", "leaf")
 SEAL = ("n", "xid_lo", "xid_hi", "count", "root", "prev", "at")
 
 
@@ -75,7 +74,7 @@ def climb(leaf: bytes, index: int, size: int, path: list[str]) -> bytes:
 def entry_of(event: dict[str, Any]) -> bytes:
     content = hashed([event[name] for name in LEAF]).hex()
     check(content == event["leaf"], f"event {event['id']}: its content does not match its leaf")
-    return hashed([event[name] for name in ENTRY])
+    return hashlib.sha256(f"\0{event['id']} {event['xid']} {event['at']} {event['leaf']}".encode()).digest()
 
 
 def seal_of(seal: dict[str, Any]) -> bytes:

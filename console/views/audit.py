@@ -3,16 +3,17 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from console.views.words import Moment, compact, middle, moment
+from console.views.words import Moment, ago, compact, middle, moment
 from core.acts.audit import recomputed_leaf
 from core.base.terms import Action, ActorType, Result
 from core.stores.ledger import AuditFilter
-from core.tables.ledger import AuditEvent
+from core.stores.seals import Unsealed
+from core.tables.ledger import AuditCheckpoint, AuditEvent, AuditSeal
 
 ACTIONS: Final = {
     Action.TRANSACTIONS_ACCEPT: "Accepted transactions",
@@ -77,6 +78,39 @@ class AuditRow:
     """The detail on one line, for lists."""
     intact: bool
     """The stored hash fits the stored columns."""
+    seal: str
+    """Number of the seal that closes over it; empty while it waits for one."""
+    proof_href: str
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """The state of sealing in words. `behind` is empty when it keeps up."""
+
+    seal: str
+    at: Moment | None
+    waiting: str
+    checkpoint: str
+    behind: str
+
+
+BEHIND_S: Final = 30.0
+
+
+def sealing(seal: AuditSeal | None, checkpoint: AuditCheckpoint | None, unsealed: Unsealed, now: datetime) -> Sealing:
+    waits = ago(timedelta(seconds=unsealed.seconds))
+    behind = unsealed.seconds > BEHIND_S
+    return Sealing(
+        seal=f"{seal.n:,}" if seal else "",
+        at=moment(seal.at, now) if seal else None,
+        waiting="Nothing waits"
+        if unsealed.id is None
+        else f"The oldest waits {waits}"
+        if behind
+        else "Less than half a minute",
+        checkpoint=f"{checkpoint.size:,} seals, root {checkpoint.root.hex()[:12]}" if checkpoint else "None yet",
+        behind=f"Sealing is behind: event {unsealed.id} has waited {waits}. Does the job seal run?" if behind else "",
+    )
 
 
 def actor_name(actor_type: str, actor_id: str, names: Mapping[UUID, str]) -> str:
@@ -112,7 +146,7 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def audit_row(row: AuditEvent, names: Mapping[UUID, str], now: datetime) -> AuditRow:
+def audit_row(row: AuditEvent, names: Mapping[UUID, str], now: datetime, seals: Mapping[int, int]) -> AuditRow:
     detail = json.loads(row.detail) if row.detail else {}
     linked = row.subject_type not in {"alert", "dead_letter", "transaction"} or _is_uuid(row.subject_id)
     return AuditRow(
@@ -131,6 +165,8 @@ def audit_row(row: AuditEvent, names: Mapping[UUID, str], now: datetime) -> Audi
         detail=json.dumps(detail, indent=2, ensure_ascii=False, sort_keys=True) if detail else "",
         summary=summary_of(detail),
         intact=recomputed_leaf(row) == row.leaf,
+        seal=str(seals.get(row.xid, "")),
+        proof_href=f"/audit/{row.event_id}/proof",
     )
 
 

@@ -26,4 +26,5 @@ def rfc3339(moment: datetime) -> str:
 
 def exact_text(moment: datetime) -> str:
     """To the microsecond, as PostgreSQL keeps it: `2026-01-31T09:30:00.000000+00:00`"""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")

@@ -23,11 +23,8 @@ def body_sha(body: Mapping[str, Any]) -> bytes:
 
 def audit_leaf(fields: Iterable[str]) -> bytes:
     """SHA-256(0x00 || length-prefixed fields): no two different field lists share a leaf's input (RFC 6962 leaf prefix)."""
-    parts = [b"\x00"]
-    for field in fields:
-        data = field.encode()
-        parts += len(data).to_bytes(4, "big"), data
-    return sha256(b"".join(parts))
+    parts = [field.encode() for field in fields]
+    return sha256(b"\x00" + b"".join([len(part).to_bytes(4, "big") + part for part in parts]))
 
 
 def shard_of(customer_id: str, shards: int) -> int:

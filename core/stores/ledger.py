@@ -94,7 +94,7 @@ async def in_commit_order(
         found = await work.run(
             text(_IN_COMMIT_ORDER), {"xid": str(xid), "id": last, "until": str(until), "batch": batch}
         )
-        rows = [SealableEvent(*row) for row in found]
+        rows = list(map(SealableEvent._make, found.all()))
         for row in rows:
             yield row
         if len(rows) < batch:
@@ -104,7 +104,7 @@ async def in_commit_order(
 
 async def of_a_seal(work: UnitOfWork, xid_lo: int, xid_hi: int) -> list[SealableEvent]:
     found = await work.run(text(_OF_A_SEAL), {"since": str(xid_lo), "until": str(xid_hi)})
-    return [SealableEvent(*row) for row in found]
+    return list(map(SealableEvent._make, found.all()))
 
 
 async def event(work: UnitOfWork, event_id: UUID) -> AuditEvent | None:

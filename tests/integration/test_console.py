@@ -2,19 +2,26 @@
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from backend.audit_bundle import verify as auditor
+from core.acts import people
+from core.acts.audit import system
 from core.base.clock import utc_now
-from core.base.ids import UserId
+from core.base.ids import UserId, new_uuid
+from core.base.settings import Settings
 from core.base.terms import Action, AlertStatus, Role
 from core.infra.resources import Resources
+from core.infra.signing import CHECKPOINTS, keys_of
 from core.stores import casework as casework_store
 from core.stores import ledger
 from core.stores import people as people_store
 from core.stores.ledger import AuditFilter
 from tests.integration.conftest import Api
 from tests.integration.console_browser import HTMX, PASSWORD, Browser, a_user, an_alert, browser
+from workers.seal import connect_sealer, seal_all
 
 
 @pytest.fixture
@@ -157,6 +164,26 @@ async def test_the_trail_is_for_leads(stranger: Browser, analyst: Browser, resou
     page = await stranger.client.get("/audit")
     assert page.status_code == 200
     assert "Signed in" in page.text
+
+
+async def test_a_lead_takes_an_events_proof_away(
+    stranger: Browser, resources: Resources, settings: Settings, tmp_path: Path
+) -> None:
+    lead = await a_user(resources, Role.LEAD)
+    await stranger.sign_in(lead)
+    keys, sealer = keys_of(settings, CHECKPOINTS), connect_sealer(settings)
+    await seal_all(sealer, keys)
+    async with resources.postgres.unit_of_work() as work:
+        await people.add_source(work, "unsealed", "Not sealed", system("test"))
+    page = (await stranger.client.get(f"/audit?subject_id={lead.id}")).text
+    link = re.findall(r'href="(/audit/[0-9a-f-]+/proof)"', page)[0]
+    answer = await stranger.client.get(link)
+    assert answer.headers["content-disposition"].startswith('attachment; filename="proof-')
+    (tmp_path / "proof.json").write_text(answer.text)
+    auditor.check_proof(tmp_path / "proof.json", keys.public, None)
+    assert "Not yet" in (await stranger.client.get("/audit?subject_id=unsealed")).text
+    assert (await stranger.client.get(f"/audit/{new_uuid()}/proof")).status_code == 404
+    await sealer.close()
 
 
 async def test_a_disabled_user_is_out_at_once(analyst: Browser, resources: Resources) -> None:

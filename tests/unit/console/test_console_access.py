@@ -38,6 +38,7 @@ ROLES = {
     "POST /dead-letters/{letter_id:uuid}/discard": "lead",
     "POST /dead-letters/{letter_id:uuid}/redrive": "lead",
     "GET /audit": "lead",
+    "GET /audit/{event_id:uuid}/proof": "lead",
     "GET /stream/queue": "viewer",
     "GET /stream/alerts/{alert_id:uuid}": "viewer",
     "GET /stream/models": "viewer",

@@ -22,6 +22,7 @@ from core.base.errors import InvalidInput, StaleVersion
 from core.base.ids import new_uuid
 from core.base.terms import Action, ActorType, AlertStatus, EntityKind, ModelStage
 from core.stores.evidence import Behind
+from core.stores.seals import Unsealed
 from core.tables.casework import Alert
 from core.tables.flow import Decision, Transaction
 from core.tables.ledger import AuditEvent
@@ -330,9 +331,17 @@ def test_a_refusal_names_who_was_first_and_what_they_did() -> None:
 
 def test_an_altered_event_shows() -> None:
     row = an_event(Action.ALERT_CLOSE, ("user", str(new_uuid())), NOW, '{"label":"fraud"}')
-    assert audit_views.audit_row(row, {}, NOW).intact
+    assert audit_views.audit_row(row, {}, NOW, {}).intact
     row.detail = '{"label":"legitimate"}'
-    assert not audit_views.audit_row(row, {}, NOW).intact
+    assert not audit_views.audit_row(row, {}, NOW, {}).intact
+
+
+def test_sealing_that_is_behind_says_so() -> None:
+    fresh = audit_views.sealing(None, None, Unsealed(0.4, 7), NOW)
+    assert (fresh.behind, fresh.waiting) == ("", "Less than half a minute")
+    late = audit_views.sealing(None, None, Unsealed(7200.0, 7), NOW)
+    assert late.behind == "Sealing is behind: event 7 has waited 2 h. Does the job seal run?"
+    assert audit_views.sealing(None, None, Unsealed(0.0, None), NOW).waiting == "Nothing waits"
 
 
 def test_actors_who_are_no_users_have_names_too() -> None:
