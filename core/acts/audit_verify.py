@@ -5,9 +5,11 @@ Proves tampering, does not prevent it. What was changed before its seal (a secon
 
 from base64 import b64decode
 from binascii import Error as NotBase64
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from core.acts.audit import recomputed_leaf
 from core.acts.audit_seals import FIRST_PREV, checkpoint_sha, entry_of, seal_hash
@@ -72,7 +74,7 @@ async def verify(
     last = await seals.newest(work)
     walk = _Walk(keys, anchor_lines, report, await ledger.count(work))
     until = last.xid_hi if last else 0
-    events = ledger.in_commit_order(work, until=until)
+    events = ledger.batches_in_commit_order(work, until=until)
     await walk.sealed(seals.walk(work, until=last.n if last else 0), events)
     walk.beyond_the_last_seal()
     await walk.not_sealed(ledger.in_commit_order(work, since=until))
@@ -111,14 +113,17 @@ class _Walk:
     async def sealed(
         self,
         stored: AsyncIterator[tuple[AuditSeal, AuditCheckpoint | None]],
-        events: AsyncIterator[SealableEvent],
+        events: AsyncIterator[list[SealableEvent]],
     ) -> None:
-        waiting = await anext(events, None)
+        waiting: list[SealableEvent] = []
         async for seal, checkpoint in stored:
             entries: list[bytes] = []
-            while waiting is not None and waiting.xid < seal.xid_hi:
-                entries.append(self._entry(waiting, seal.n))
-                waiting = await anext(events, None)
+            while waiting or (waiting := await anext(events, [])):
+                ours = bisect_left(waiting, seal.xid_hi, key=_xid)
+                entries += [self._entry(row, seal.n) for row in waiting[:ours]]
+                waiting = waiting[ours:]
+                if waiting:
+                    break
             self._seal(seal, entries)
             self._checkpoint(seal.n, checkpoint)
             self._report(Progress(self.found.events, self._all))
@@ -175,6 +180,9 @@ class _Walk:
             self._entry(row, None)
             self.found.unsealed += 1
         self._report(Progress(self.found.events, max(self._all, self.found.events)))
+
+
+_xid = attrgetter("xid")
 
 
 def _parsed(line: str) -> _Anchor | None:
