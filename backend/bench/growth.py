@@ -23,6 +23,7 @@ from models.features.online import OnlineFeatures
 SMALL_ENTITIES = 10_000
 SCORERS = (1, 2)
 CHUNK = 2_000
+CUSTOMERS_OF_A_MERCHANT = 10
 PAST_MS = 60 * 86_400_000
 """The stored payments lie in so much event time before those that are sent."""
 BY = system("bench")
@@ -80,7 +81,7 @@ async def _fill(on: Track, options: BenchOptions, display: Display) -> None:
 
 
 def _made_up(on: Track, options: BenchOptions, count: int) -> Iterator[list[Payment]]:
-    """Copies of synthetic payments, each with an id, entities and a time of its own."""
+    """Copies of synthetic payments, each with an id and a time of its own; their entities see them in time, and nobody else does."""
     until_ms = to_ms(on.instance.accounts.made_at)
     patterns = [
         parse_transaction(msgspec.json.encode(body), SOURCE, utc_now()).payment
@@ -99,6 +100,8 @@ def _made_up(on: Track, options: BenchOptions, count: int) -> Iterator[list[Paym
                     customer_id=f"customer_{who}",
                     card_id=pattern.card_id and f"card_{who}",
                     device_id=pattern.device_id and f"device_{who}",
+                    merchant_id=f"merchant_{place % options.entities // CUSTOMERS_OF_A_MERCHANT:08d}",
+                    ip=None,
                 )
             )
         yield chunk
