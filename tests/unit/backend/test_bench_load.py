@@ -66,7 +66,7 @@ async def test_a_stall_is_counted_by_every_request_that_was_due_in_it() -> None:
     assert sorted(waits) == list(range(30))
     for behind in range(10):
         assert waits[STALLED - 1 + behind] >= STALL_S - behind * EVERY_S - 0.03
-    assert min(waits.values()) < STALL_S / 2
+    assert min(waits.values()) < STALL_S
 
 
 async def test_as_fast_as_answers_come_sends_each_request_once_and_stops_in_time() -> None:

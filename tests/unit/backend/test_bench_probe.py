@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -12,22 +11,31 @@ from backend.bench import probe
 from backend.bench.probe import Trace, replace
 
 
-async def test_a_steps_time_is_without_that_of_the_steps_it_calls(tmp_path: Path) -> None:
+async def test_a_steps_time_is_without_that_of_the_steps_it_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr(probe.time, "perf_counter", lambda: clock)
     trace = Trace(tmp_path / "t.json", "web")
 
     def inner() -> None:
-        time.sleep(0.03)
+        nonlocal clock
+        clock += 3.0
 
     timed_inner = trace.timed("inner", inner)
 
     async def outer() -> None:
+        nonlocal clock
+        clock += 0.5
         timed_inner()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
 
     timed_outer = trace.timed("outer", outer)
+    await timed_outer()
+    assert trace.seconds == {"web: inner": 3.0, "web: outer": 0.5}
     await asyncio.gather(timed_outer(), timed_outer())
-    assert trace.seconds["web: inner"] == pytest.approx(0.06, abs=0.02)
-    assert trace.seconds["web: outer"] < 0.06  # two that wait at the same time, one of them for the other's inner step
+    # While the first one waits, the second one's 3.5 pass; they are the first one's waiting, not its inner step.
+    assert trace.seconds == {"web: inner": 9.0, "web: outer": 0.5 + (0.5 + 3.5) + 0.5}
 
 
 def test_who_imported_it_by_name_gets_the_changed_one(monkeypatch: pytest.MonkeyPatch) -> None:
