@@ -17,12 +17,15 @@ from core.base.hashing import sha256
 from core.base.ids import new_uuid
 from core.base.terms import Action
 from core.contracts.messages import Payment
+from core.infra.redis import connect_redis
 from core.stores import accepting, flow
 from models.features.online import OnlineFeatures
 
 SMALL_ENTITIES = 10_000
 SCORERS = (1, 2)
 CHUNK = 2_000
+PATIENCE_S = 60.0
+"""A chunk of history may keep Redis busy for longer than a payment may wait."""
 CUSTOMERS_OF_A_MERCHANT = 10
 PAST_MS = 60 * 86_400_000
 """The stored payments lie in so much event time before those that are sent."""
@@ -67,7 +70,8 @@ async def _fill(on: Track, options: BenchOptions, display: Display) -> None:
     """History: one payment of each entity goes to Redis as well, so that each has a state; later ones only to PostgreSQL."""
     async with on.resources.postgres.reading() as work:
         missing = max(options.rows - await flow.count_transactions(work), options.entities)
-    features, done = OnlineFeatures(on.resources.redis), 0
+    redis = connect_redis(on.instance.settings.redis_url.get_secret_value(), timeout_s=PATIENCE_S)
+    features, done = OnlineFeatures(redis), 0
     with display.progress() as steps:
         for chunk in _made_up(on, options, missing):
             async with on.resources.postgres.unit_of_work() as work:
@@ -78,6 +82,7 @@ async def _fill(on: Track, options: BenchOptions, display: Display) -> None:
             done += len(chunk)
             steps.at(Step(done / missing, f"storing {missing:,} payments of {options.entities:,} entities"))
         steps.done()
+    await redis.aclose()
 
 
 def _made_up(on: Track, options: BenchOptions, count: int) -> Iterator[list[Payment]]:
