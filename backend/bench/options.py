@@ -21,7 +21,7 @@ class BenchOptions:
     seconds: float = 5.0
     seed: int = 7
     rates: tuple[int, ...] = LATENCY_RATES
-    days: int = 60
+    days: int = 90
     """Of synthetic history, 300 payments each: what the model learns from."""
     growth: bool = False
     entities: int = 1_000_000

@@ -30,7 +30,7 @@ ECHO_S = 1.0
 
 
 async def bench(options: BenchOptions, display: Display) -> Result:
-    """Takes two to three minutes with the default options. Raises Unavailable when a part cannot be started or dies."""
+    """Takes two to four minutes with the default options. Raises Unavailable when a part cannot be started or dies."""
     began, result = time.monotonic(), Result(Machine.now(), options)
     with (
         tempfile.TemporaryDirectory(prefix="ronda-bench-") as folder,

@@ -36,7 +36,7 @@ def bench(
 ) -> None:
     """Measure the whole pipeline on servers of its own: rates, latencies, the limit of each stage, what audit and SHAP cost.
 
-    It takes up to three minutes and leaves nothing behind. bench/README.md explains each figure.
+    It takes two to four minutes, longer on a busy machine, and leaves nothing behind. bench/README.md explains each figure.
     """
     from rich.console import Console
 

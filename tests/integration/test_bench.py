@@ -18,7 +18,7 @@ KEYS = {
     "seconds", "counts", "bus",
 }  # fmt: skip
 RATE = 50
-OPTIONS = BenchOptions(seconds=0.5, rates=(RATE,), days=45)
+OPTIONS = BenchOptions(seconds=0.5, rates=(RATE,))
 
 
 @pytest.fixture(scope="module")
