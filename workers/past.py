@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from core.acts.casework import labelled_payment
+from core.base.terms import Label, LabelSource
+from core.contracts.messages import LabelledPayment, Payment
 from core.infra.postgres import UnitOfWork
 from core.stores import casework, flow
 from core.stores.casework import ArrivedLabel
@@ -52,6 +55,14 @@ async def walk_past(work: UnitOfWork, until: datetime | None = None) -> AsyncIte
             item = await labels.pop()
             if item.label.transaction_uid in seen and item.label.received_at <= last:
                 yield [item]
+
+
+def as_taken(row: Taken) -> Payment | LabelledPayment:
+    """The feature state's form of it."""
+    if isinstance(row, Transaction):
+        return flow.payment_of(row)
+    label = row.label
+    return labelled_payment(row.transaction, Label(label.label), LabelSource(label.label_source), label.reported_at)
 
 
 class _Labels:

@@ -11,22 +11,19 @@ import structlog
 from redis.exceptions import LockNotOwnedError
 
 from core.acts.audit import Actor, Event, record
-from core.acts.casework import labelled_payment
 from core.base.clock import utc_now
-from core.base.terms import Action, Label, LabelSource
-from core.contracts.messages import LabelledPayment, Payment
+from core.base.terms import Action
 from core.infra.resources import Resources
-from core.stores import casework, flow
+from core.stores import acceptance, flow
 from core.tables.flow import Transaction
 from models.features.online import MEMO_S, OnlineFeatures
-from workers.past import Taken, walk_past
+from workers.past import Taken, as_taken, walk_past
+from workers.tail import OVERLAP, Tail, take_tail
 
 log = structlog.get_logger()
 Report = Callable[[float, str], None]
 LOCK = "ronda:rebuilding"
 LOCK_S = 300
-OVERLAP = timedelta(minutes=2)
-"""Payments accepted this shortly before the switch may have been scored in the old state only; they are taken again."""
 
 
 def silent(_fraction: float, _step: str) -> None:
@@ -62,6 +59,7 @@ async def _rebuild(resources: Resources, report: Report) -> int:
     started = utc_now()
     async with resources.postgres.reading() as work:
         total = max(1, await flow.count_transactions(work))
+        tail = Tail(await acceptance.newest_settled(work), started - OVERLAP)
     done = 0
     async with resources.postgres.reading() as work:
         async for taken in walk_past(work):
@@ -70,9 +68,10 @@ async def _rebuild(resources: Resources, report: Report) -> int:
             done += sum(isinstance(row, Transaction) for row in taken)
             report(0.95 * done / total, f"{done:,} of {total:,} payments")
     report(0.95, "catching up")
-    await _catch_up(resources, features, started)
-    await features.publish_generation()
-    await _catch_up(resources, features, started)
+    tail = await take_tail(resources, features, tail, settled=True)
+    await features.publish_generation(str(tail.place))
+    # Scorers that go over take this themselves before they score on; those that have nothing to score do not.
+    await take_tail(resources, features, tail, settled=False)
     return done
 
 
@@ -84,20 +83,4 @@ async def _backfill(features: OnlineFeatures, taken: Sequence[Taken], started: d
         return isinstance(row, Transaction) and row.accepted_at >= recent and not row.imported
 
     for remember, rows in groupby(taken, may_come_again):
-        await features.backfill([_as_taken(row) for row in rows], remember=remember)
-
-
-def _as_taken(row: Taken) -> Payment | LabelledPayment:
-    if isinstance(row, Transaction):
-        return flow.payment_of(row)
-    label = row.label
-    return labelled_payment(row.transaction, Label(label.label), LabelSource(label.label_source), label.reported_at)
-
-
-async def _catch_up(resources: Resources, features: OnlineFeatures, started: datetime) -> None:
-    """What came since shortly before the rebuild began; the guards take each payment and each label once."""
-    async with resources.postgres.reading() as work:
-        rows = await flow.accepted_since(work, started - OVERLAP, limit=50_000)
-        labels = await casework.labels_since(work, started - OVERLAP, limit=50_000)
-    await features.backfill([flow.payment_of(row) for row in rows if not row.imported], remember=True)
-    await features.backfill([_as_taken(label) for label in labels])
+        await features.backfill([as_taken(row) for row in rows], remember=remember)

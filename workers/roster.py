@@ -4,7 +4,7 @@ from importlib import import_module
 
 from workers.runner import Job, JobContext
 
-NAMES = ("score", "relay", "feedback", "retrain", "schedule", "reconcile", "bury", "monitor", "seal")
+NAMES = ("score", "relay", "feedback", "retrain", "schedule", "reconcile", "rescore", "bury", "monitor", "seal")
 
 
 def _lazy(name: str) -> Job:

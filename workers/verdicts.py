@@ -59,11 +59,11 @@ class Verdict:
         return self.outcome is not Outcome.APPROVE or self.control_probability is not None
 
 
-def decision_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
+def decision_row(verdict: Verdict, now: datetime, version: int = 1) -> dict[str, Any]:
     explained = verdict.explained
     return {
         "transaction_uid": verdict.payment.uid,
-        "version": 1,
+        "version": version,
         "outcome": verdict.outcome.value,
         "score": verdict.score,
         "margin": verdict.margin,

@@ -19,6 +19,7 @@ ACTIONS: Final = {
     Action.TRANSACTIONS_ACCEPT: "Accepted transactions",
     Action.TRANSACTION_CONFLICT: "Refused a transaction whose id was taken",
     Action.DECISION_MAKE: "Decided",
+    Action.DECISION_RESCORE: "Decided again",
     Action.DECISIONS_EXPORT: "Exported decisions",
     Action.ALERT_OPEN: "Opened the alert",
     Action.ALERT_VIEW: "Looked at the alert",
@@ -51,6 +52,7 @@ ACTIONS: Final = {
     Action.PARTITIONS_MAKE: "Made partitions",
     Action.FEATURES_REBUILD: "Rebuilt the features",
     Action.AUDIT_EXPORT: "Exported the audit trail",
+    Action.FEATURES_REPAIR: "Repaired an entity's features",
     Action.HISTORY_IMPORT: "Imported history",
 }
 RESULTS: Final = {Result.DONE: "Done", Result.REFUSED: "Refused"}

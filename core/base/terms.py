@@ -115,6 +115,7 @@ class Action(StrEnum):
     TRANSACTIONS_ACCEPT = "transactions.accept"
     TRANSACTION_CONFLICT = "transaction.conflict"
     DECISION_MAKE = "decision.make"
+    DECISION_RESCORE = "decision.rescore"
     DECISIONS_EXPORT = "decisions.export"
     ALERT_OPEN = "alert.open"
     ALERT_VIEW = "alert.view"
@@ -147,4 +148,5 @@ class Action(StrEnum):
     PARTITIONS_MAKE = "partitions.make"
     FEATURES_REBUILD = "features.rebuild"
     AUDIT_EXPORT = "audit.export"
+    FEATURES_REPAIR = "features.repair"
     HISTORY_IMPORT = "history.import"

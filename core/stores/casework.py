@@ -36,6 +36,12 @@ async def alert_of(work: UnitOfWork, transaction_uid: UUID) -> Alert | None:
     return (await work.session.exec(select(Alert).where(Alert.transaction_uid == transaction_uid))).one_or_none()
 
 
+async def alert_of_for_update(work: UnitOfWork, transaction_uid: UUID) -> Alert | None:
+    """Locked until the unit of work ends."""
+    query = select(Alert).where(Alert.transaction_uid == transaction_uid).with_for_update()
+    return (await work.session.exec(query)).one_or_none()
+
+
 async def alerts_by_id(work: UnitOfWork, ids: Sequence[UUID]) -> Sequence[Alert]:
     return (await work.session.exec(select(Alert).where(col(Alert.id).in_(ids)).limit(len(ids)))).all()
 

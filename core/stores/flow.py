@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal_column, or_, text, update
+from sqlalchemy import ColumnElement, func, literal_column, or_, text, update
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from core.base.clock import to_ms
@@ -120,13 +121,20 @@ async def decisions_after(
     return [(place, rows[place.uid, place.version], ident) for place, ident in places]
 
 
+def _is_latest() -> ColumnElement[bool]:
+    """No later version of the decision."""
+    later = aliased(Decision)
+    versions = select(func.max(later.version)).where(later.transaction_uid == Decision.transaction_uid)
+    return col(Decision.version) == versions.correlate(Decision).scalar_subquery()
+
+
 async def recent_payments(
     work: UnitOfWork, kind: EntityKind, entity_id: str, *, before: datetime, limit: int
 ) -> Sequence[tuple[Transaction, Decision | None]]:
-    """An entity's payments up to `before`, newest first, each with its decision."""
+    """An entity's payments up to `before`, newest first, each with its latest decision."""
     query = (
         select(Transaction, Decision)
-        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & (Decision.version == 1), isouter=True)
+        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & _is_latest(), isouter=True)
         .where(getattr(Transaction, ENTITY_COLUMNS[kind]) == entity_id, col(Transaction.occurred_at) <= before)
         .order_by(col(Transaction.occurred_at).desc())
         .limit(limit)
@@ -135,10 +143,10 @@ async def recent_payments(
 
 
 async def transactions_decided(work: UnitOfWork, uids: Sequence[UUID]) -> list[tuple[Transaction, Decision | None]]:
-    """These transactions, in any order, each with its first decision."""
+    """These transactions, in any order, each with its latest decision."""
     query = (
         select(Transaction, Decision)
-        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & (Decision.version == 1), isouter=True)
+        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & _is_latest(), isouter=True)
         .where(col(Transaction.uid).in_(uids))
         .limit(len(uids))
     )
@@ -170,10 +178,10 @@ class TransactionPlace:
 async def search_transactions(
     work: UnitOfWork, wanted: TransactionFilter, *, after: TransactionPlace | None, limit: int
 ) -> Sequence[tuple[Transaction, Decision | None]]:
-    """Newest first, each with its latest decision's first version."""
+    """Newest first, each with its latest decision."""
     query = (
         select(Transaction, Decision)
-        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & (Decision.version == 1), isouter=True)
+        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & _is_latest(), isouter=True)
         .order_by(col(Transaction.occurred_at).desc(), col(Transaction.uid).desc())
         .limit(limit)
     )
@@ -245,7 +253,6 @@ async def walk_logged_vectors(
                 col(Decision.transaction_uid) > last,
                 Decision.catalogue_version == catalogue_version,
                 Decision.features_status == "complete",
-                Decision.version == 1,
             )
             .order_by(col(Decision.transaction_uid))
             .limit(batch)

@@ -83,6 +83,11 @@ class Decision(SQLModel, table=True):
     __table_args__ = (
         Index("decision_in_commit_order", "xid", "transaction_uid", "version"),
         Index("decision_by_time", text("decided_at DESC")),
+        Index(
+            "decision_to_repeat",
+            "decided_at",
+            postgresql_where=text("version = 1 AND (features_status = 'degraded' OR score IS NULL)"),
+        ),
         {"postgresql_partition_by": "RANGE (transaction_uid)"},
     )
     transaction_uid: UUID = Field(primary_key=True, foreign_key="transaction.uid")

@@ -24,12 +24,12 @@ THE RULE. The state is a function of one stream: payments in the order they are 
 What a payment does not name has no value (NaN) for features of it. All whole numbers, hundredths of the currency.
 """
 
+import asyncio
 import hashlib
 import secrets
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Final
 
 import msgspec
@@ -38,47 +38,25 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from core.base.errors import Kind, RondaError
 from core.base.money import to_hundredths
-from core.base.terms import EntityKind, Label
+from core.base.terms import Label
 from core.contracts.messages import LabelledPayment, Payment
 from core.infra.redis import Redis
-from models.features.catalogue import (
-    CATEGORY_DAYS,
-    DAY_S,
-    DISTINCT_WINDOWS,
-    FEATURES,
-    LABEL_WINDOWS,
-    LABELLED,
-    LARGEST_IN,
-    LIMIT_WINDOWS,
-    MEMORY,
-    NEAR_HOUR_S,
-    PAIRS,
-    READINGS,
-    RISK_DAYS,
-    RISKED,
-    SPIKE_WINDOWS,
-    SUBJECTS,
-    WINDOWS,
-    Memory,
-)
+from models.features.catalogue import FEATURES, MEMORY, READINGS, Memory
 from models.features.facts import category_code, is_abroad, is_just_under, place_of, position
-from models.features.vector import FloatMatrix, assemble
+from models.features.script import FRAUD, ITEM_FORMAT, LEGITIMATE, LETTERS, PAYMENT, RUN_KEY, publish_text, script_text
+from models.features.vector import FloatArray, FloatMatrix, IntArray, assemble
 
 GENERATION_KEY: Final = "{rf}generation"
+UNTIL_KEY: Final = "{rf}until"
+"""Up to which place in the order of acceptance the published state was built."""
+SCRIPT_S_PER_PAYMENT: Final = 0.002
+"""Added to a call's budget: several times what the script needs for a payment."""
 MEMO_S: Final = 9 * 86_400
 """Longer than any message can wait for its redelivery (8 days)."""
-HISTORY_TTL_S: Final = 120 * 86_400
-"""Longer than `Memory.forget_s` and a month of late events."""
 BACKFILL_CHUNK: Final = 1_000
 BUILDING_S: Final = 7 * 86_400
-_LETTERS: Final = "camdiyouz"
-"""One for each of SUBJECTS, in order; g, k, l, p, q, r and s begin other keys."""
-_PAIR_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
-_ITEM: Final = struct.Struct("<BB16sdddd" + "8s" * len(SUBJECTS))
-_SCRIPTS: Final = ("histories", "payments", "labels", "stream")
-_PAYMENT, _LEGITIMATE, _FRAUD = 1, 2, 3
+_ITEM: Final = struct.Struct(ITEM_FORMAT)
 _NO_TOKEN: Final = bytes(8)
-_TAIL_RECORDS: Final = 64
 _readings_decoder = msgspec.msgpack.Decoder(list[float])
 
 
@@ -94,11 +72,22 @@ class StaleGeneration(FeaturesUnavailable):
     kind, code = Kind.UNAVAILABLE, "stale_generation"
 
 
+class ServerRestarted(FeaturesUnavailable):
+    """Redis was restarted since the state was last known to be whole: take the newest payments and labels again, then `vouch`."""
+
+    kind, code = Kind.UNAVAILABLE, "server_restarted"
+
+
 @dataclass(frozen=True)
 class Prepared:
-    """generation: the state in use; None when there is none yet, and then `empty` is true."""
+    """generation: the state in use; None when there is none yet. run: the server's run id. whole: nothing was lost by a restart.
+    until: up to which place in the order of acceptance the state was built.
+    """
 
     generation: str | None
+    run: str
+    whole: bool
+    until: str
 
     @property
     def empty(self) -> bool:
@@ -108,24 +97,43 @@ class Prepared:
 class OnlineFeatures:
     """One instance per process. Payments of one customer must come in the order of acceptance; shared entities
     (merchant, device, ip) are as ordered as the calls of all processes are.
+
+    budget_s: most that `vectors` waits, beside SCRIPT_S_PER_PAYMENT; None = the connection's own timeout.
+    follow: go over to a state that another process published; else `vectors` raises StaleGeneration, and the next `prepare` goes over.
     """
 
-    def __init__(self, redis: Redis, memory: Memory = MEMORY) -> None:
+    def __init__(
+        self, redis: Redis, memory: Memory = MEMORY, *, budget_s: float | None = None, follow: bool = True
+    ) -> None:
         self._redis = redis
         self._script = script_text(memory)
         self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
+        self._budget_s, self._follow = budget_s, follow
         self._generation: str | None = None
-        self._building: str | None = None
+        self._building: tuple[str, str] | None = None
 
     async def prepare(self) -> Prepared:
         """Load the script and adopt the generation Redis holds. Raises FeaturesUnavailable."""
         try:
-            await self._redis.script_load(self._script)
-            found = await self._redis.get(GENERATION_KEY)
+            async with asyncio.timeout(self._budget_s):
+                await self._redis.script_load(self._script)
+                found = await self._redis.mget(GENERATION_KEY, RUN_KEY, UNTIL_KEY)
+                server = await self._run_id()
         except (RedisError, OSError) as error:
             raise _unavailable() from error
-        self._generation = found.decode() if isinstance(found, bytes) else found
-        return Prepared(self._generation)
+        generation, run, until = (_words(value) for value in found)
+        self._generation = generation or None
+        return Prepared(self._generation, server, run == server, until)
+
+    async def _run_id(self) -> str:
+        return str((await self._redis.info("server"))["run_id"])
+
+    async def vouch(self, run: str) -> None:
+        """The state is whole on the server of this run id: what it may have lost was taken again since `prepare` told it."""
+        try:
+            await self._redis.set(RUN_KEY, run)
+        except (RedisError, OSError) as error:
+            raise _unavailable() from error
 
     async def vectors(self, payments: Sequence[Payment]) -> FloatMatrix:
         """Take the payments, in this order, and return (n, len(FEATURES)) float64, NaN = not known. One round trip, whatever n.
@@ -134,10 +142,39 @@ class OnlineFeatures:
         """
         if not payments:
             return np.empty((0, len(FEATURES)))
-        answers = await self._run([_payment_item(payment) for payment in payments], answer=True, memo_s=MEMO_S)
-        readings = np.array([_readings_decoder.decode(answer) for answer in answers]).reshape(-1, len(READINGS))
-        times = np.array([payment.occurred_at_ms for payment in payments], dtype=np.int64)
-        return assemble(readings, times, np.array([_facts(payment) for payment in payments], dtype=np.float64))
+        items = [_payment_item(payment) for payment in payments]
+        budget_s = None if self._budget_s is None else self._budget_s + SCRIPT_S_PER_PAYMENT * len(items)
+        try:
+            async with asyncio.timeout(budget_s):
+                answers = await self._run(items, answer=True, memo_s=MEMO_S)
+        except TimeoutError as error:
+            raise _unavailable() from error
+        return _assembled(payments, answers)
+
+    async def first_vectors(self, payments: Sequence[Payment]) -> list[FloatArray | None]:
+        """What each payment was answered, or would have been, when it was taken; None = it was not taken, or longer ago than MEMO_S.
+
+        Takes nothing. Raises FeaturesUnavailable.
+        """
+        if (await self.prepare()).generation is None:
+            raise StaleGeneration("the feature store is empty and has to be rebuilt", server="redis")
+        memos = await self._memos(payments)
+        known = [(payment, memo) for payment, memo in zip(payments, memos, strict=True) if isinstance(memo, bytes)]
+        vectors = iter(_assembled([payment for payment, _ in known], [memo for _, memo in known]))
+        return [None if memo is None else next(vectors) for memo in memos]
+
+    async def taken(self, payments: Sequence[Payment]) -> list[bool]:
+        """Whether each is part of the state; what was taken longer ago than MEMO_S is forgotten. Raises FeaturesUnavailable."""
+        return [memo is not None for memo in await self._memos(payments)]
+
+    async def _memos(self, payments: Sequence[Payment]) -> list[bytes | str | None]:
+        if not payments:
+            return []
+        prefix = _prefix(str(self._generation)).encode()
+        try:
+            return list(await self._redis.mget([prefix + b"s" + payment.uid.bytes for payment in payments]))
+        except (RedisError, OSError) as error:
+            raise _unavailable() from error
 
     async def record_labels(self, labels: Sequence[LabelledPayment]) -> None:
         """Take label records; idempotent. Raises FeaturesUnavailable."""
@@ -149,10 +186,11 @@ class OnlineFeatures:
         """Start a new, empty state beside the one in use; `backfill` fills it, `publish_generation` switches to it."""
         generation = secrets.token_hex(4)
         try:
+            run = await self._run_id()
             await self._redis.set(_building_key(generation), generation, ex=BUILDING_S)
         except (RedisError, OSError) as error:
             raise _unavailable() from error
-        self._building = generation
+        self._building = generation, run
         return generation
 
     async def backfill(self, past: Sequence[Payment | LabelledPayment], *, remember: bool = False) -> None:
@@ -167,20 +205,18 @@ class OnlineFeatures:
         for start in range(0, len(items), BACKFILL_CHUNK):
             await self._run(items[start : start + BACKFILL_CHUNK], answer=False, memo_s=MEMO_S if remember else 0)
 
-    async def publish_generation(self) -> None:
+    async def publish_generation(self, until: str = "") -> None:
         """Switch every process to the state built since `begin_generation`, then delete the others.
 
-        Payments scored while it was built are in the old state only: backfill those with `remember` just before and again after this
-        call; the guard takes each once.
+        until: the last place in the order of acceptance that is in it; whoever goes over to it takes what came later (see `Prepared`). The
+        guard takes each payment once. Raises StaleGeneration when Redis was emptied or restarted meanwhile.
         """
         if self._building is None:
             raise RuntimeError("begin_generation was not called")
-        generation, self._building = self._building, None
+        (generation, run), self._building = self._building, None
+        keys = _building_key(generation), GENERATION_KEY, RUN_KEY, UNTIL_KEY
         try:
-            async with self._redis.pipeline(transaction=True) as pipeline:
-                pipeline.rename(_building_key(generation), GENERATION_KEY)
-                pipeline.persist(GENERATION_KEY)
-                await pipeline.execute()
+            await self._redis.eval(publish_text(), len(keys), *keys, run, until)
             self._generation = generation
             await self._delete_others(generation)
         except ResponseError as error:
@@ -190,9 +226,10 @@ class OnlineFeatures:
 
     async def _delete_others(self, generation: str) -> None:
         prefix = _prefix(generation).encode()
+        kept = {GENERATION_KEY.encode(), RUN_KEY.encode(), UNTIL_KEY.encode()}
         doomed: list[bytes] = []
         async for key in self._redis.scan_iter(match="{rf}*", count=1_000):
-            if key != GENERATION_KEY.encode() and not key.startswith(prefix):
+            if key not in kept and not key.startswith(prefix):
                 doomed.append(key)
             if len(doomed) >= 500:
                 await self._redis.unlink(*doomed)
@@ -204,15 +241,18 @@ class OnlineFeatures:
         """One script call on the generation being built, else on the one in use (adopting a newer one that was published)."""
         try:
             if self._building is not None and not answer:
-                return await self._call(self._building, _building_key(self._building), items, answer, memo_s)
+                generation = self._building[0]
+                return await self._call(generation, _building_key(generation), items, answer, memo_s)
             for _ in range(2):
-                if self._generation is None and (await self.prepare()).empty:
+                if self._generation is None and (not self._follow or (await self.prepare()).empty):
                     break
                 assert self._generation is not None
                 try:
                     return await self._call(self._generation, GENERATION_KEY, items, answer, memo_s)
                 except StaleGeneration:
                     self._generation = None
+                    if answer and not self._follow:
+                        raise
         except (RedisError, OSError) as error:
             raise _unavailable() from error
         raise StaleGeneration("the feature store is empty and has to be rebuilt", server="redis")
@@ -227,12 +267,26 @@ class OnlineFeatures:
         except ResponseError as error:
             if str(error).startswith("STALEGEN"):
                 raise StaleGeneration("the feature store was emptied or rebuilt", server="redis") from error
+            if str(error).startswith("STALERUN"):
+                raise ServerRestarted("the feature store was restarted", server="redis") from error
             raise
         return list(answers)
 
 
+def _words(value: bytes | str | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""
+
+
 def _unavailable() -> FeaturesUnavailable:
     return FeaturesUnavailable("the feature store does not answer", server="redis")
+
+
+def _assembled(payments: Sequence[Payment], answers: Sequence[bytes]) -> FloatMatrix:
+    """From msgpack readings to vectors."""
+    readings = np.array([_readings_decoder.decode(answer) for answer in answers]).reshape(-1, len(READINGS))
+    times: IntArray = np.array([payment.occurred_at_ms for payment in payments], dtype=np.int64)
+    facts = np.array([_facts(payment) for payment in payments], dtype=np.float64).reshape(len(payments), -1)
+    return assemble(readings, times, facts)
 
 
 def _prefix(generation: str) -> str:
@@ -241,73 +295,6 @@ def _prefix(generation: str) -> str:
 
 def _building_key(generation: str) -> str:
     return f"{{rf}}building:{generation}"
-
-
-def script_text(memory: Memory = MEMORY) -> str:
-    """The Lua source with the catalogue's constants in front: another catalogue or memory is another script."""
-    windows = list(WINDOWS)
-    pairs = [f"{{{SUBJECTS.index(owner) + 1}, {SUBJECTS.index(other) + 1}}}" for owner, other in PAIRS]
-    constants = {
-        "ITEM_SIZE": _ITEM.size,
-        "ITEM": "'<BBc16dddd" + "c8" * len(SUBJECTS) + "'",
-        "PAYMENT": _PAYMENT,
-        "FRAUD": _FRAUD,
-        "LETTERS": _lua([f"'{letter}'" for letter in _LETTERS]),
-        "ENTITIES": len(EntityKind),
-        "CATEGORY": SUBJECTS.index("category") + 1,
-        "WINDOWS": _ms(WINDOWS.values()),
-        "LARGEST_IN": _places(LARGEST_IN, windows),
-        "SPIKE_WINDOWS": _ms(SPIKE_WINDOWS.values()),
-        "LIMIT_WINDOWS": _places(LIMIT_WINDOWS, windows),
-        "DISTINCT_WINDOWS": _ms(DISTINCT_WINDOWS.values()),
-        "LABEL_WINDOWS": _ms(LABEL_WINDOWS.values()),
-        "RISK_DAYS": _lua(RISK_DAYS.values()),
-        "CATEGORY_DAYS": CATEGORY_DAYS,
-        "LABELLED": _places([kind.value for kind in LABELLED], SUBJECTS),
-        "RISKED": _places(RISKED, SUBJECTS),
-        "PAIRS": _lua(pairs),
-        "PAIR_LETTERS": _lua([f"'{letter}'" for letter in _PAIR_LETTERS[: len(PAIRS)]]),
-        "DAY": DAY_S * 1000,
-        "NEAR_HOUR": NEAR_HOUR_S * 1000,
-        "HISTORY_TTL": HISTORY_TTL_S,
-        "TAIL": _TAIL_RECORDS,
-        **_memory_constants(memory),
-    }
-    header = "".join(f"local {name} = {value}\n" for name, value in constants.items())
-    folder = files("models.features").joinpath("lua")
-    return header + "".join(folder.joinpath(f"{name}.lua").read_text() for name in _SCRIPTS)
-
-
-def _memory_constants(memory: Memory) -> dict[str, int]:
-    return {
-        "FORGET": memory.forget_s * 1000,
-        "RETENTION": memory.retention_s * 1000,
-        "RETENTION_LABELS": memory.retention_labels_s * 1000,
-        "RETENTION_DAYS": memory.retention_days,
-        "FRAUD_MEMORY": memory.fraud_memory_s * 1000,
-        "MOST_PAYMENTS": memory.most_payments,
-        "MOST_LABELS": memory.most_labels,
-        "MOST_LATE": memory.most_late,
-        "OWN_PAYMENTS": memory.own_payments,
-        "KNOWN": memory.known,
-        "SPIKE_QUARTERS": memory.spike_quarters,
-        "SPIKE_AFTER": memory.spike_after,
-        "LABEL_SHARE": memory.label_share,
-        "HOME_PAYMENTS": memory.home_payments,
-    }
-
-
-def _lua(values: Iterable[object]) -> str:
-    return "{" + ", ".join(map(str, values)) + "}"
-
-
-def _ms(seconds: Iterable[int]) -> str:
-    return _lua(second * 1000 for second in seconds)
-
-
-def _places(chosen: Iterable[str], among: Sequence[str]) -> str:
-    """Lua counts from 1."""
-    return _lua(among.index(name) + 1 for name in chosen)
 
 
 def _token(letter: str, entity_id: str | None) -> bytes:
@@ -323,7 +310,7 @@ def _tokens(of: Payment | LabelledPayment) -> Iterable[bytes]:
         of.customer_id, of.card_id, of.merchant_id, of.device_id, of.ip,
         of.merchant_category, of.merchant_country, of.currency, place,
     )  # fmt: skip
-    return map(_token, _LETTERS, subjects)
+    return map(_token, LETTERS, subjects)
 
 
 def _facts(payment: Payment) -> tuple[int, ...]:
@@ -342,13 +329,13 @@ def _payment_item(payment: Payment) -> bytes:
     amount = to_hundredths(payment.amount_minor, payment.currency)
     where = position(payment.latitude, payment.longitude)
     return _ITEM.pack(
-        _PAYMENT, is_just_under(amount), payment.uid.bytes, payment.occurred_at_ms, amount, *where, *_tokens(payment)
+        PAYMENT, is_just_under(amount), payment.uid.bytes, payment.occurred_at_ms, amount, *where, *_tokens(payment)
     )
 
 
 def _label_items(labels: Sequence[LabelledPayment]) -> list[bytes]:
     """UNSURE says nothing and is left out."""
-    kinds = {Label.FRAUD: _FRAUD, Label.LEGITIMATE: _LEGITIMATE}
+    kinds = {Label.FRAUD: FRAUD, Label.LEGITIMATE: LEGITIMATE}
     return [
         _ITEM.pack(
             kinds[label.label], 0, label.transaction_uid.bytes, label.reported_at_ms, label.occurred_at_ms,

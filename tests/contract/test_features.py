@@ -325,7 +325,7 @@ async def test_publishing_deletes_the_old_state_and_other_processes_follow(clien
     await first.vectors(stream.payments)
     second = await fresh(client)
     generations = {key.split(b":")[0] for key in await client.keys("{rf}*")}
-    assert generations == {b"{rf}generation"}, "the old state is gone, the new one is empty"
+    assert generations == {b"{rf}generation", b"{rf}run", b"{rf}until"}, "the old state is gone, the new one is empty"
     answered = await first.vectors(stream.payments[:1])
     np.testing.assert_array_equal(answered, await second.vectors(stream.payments[:1]))
     assert answered[0, NAMES.index("customer_new")] == 1

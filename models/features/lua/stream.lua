@@ -10,6 +10,10 @@ local prefix, answering, memo_ttl = ARGV[2], ARGV[3] == 'answer', tonumber(ARGV[
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return redis.error_reply('STALEGEN the feature state is of another generation')
 end
+-- A server that was restarted may have lost its newest seconds. Whoever takes them again calls in "quiet".
+if answering and redis.call('GET', RUN) ~= string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') then
+  return redis.error_reply('STALERUN the server was restarted')
+end
 
 local function read_fraud(out, tokens, time)
   for index = 1, #LABELLED do

@@ -5,8 +5,8 @@ import numpy as np
 
 from models.features.catalogue import FEATURES, GROUPS, MEMORY, NAMES, READINGS, WINDOWS
 from models.features.facts import FACTS
-from models.features.online import HISTORY_TTL_S, script_text
 from models.features.page import page
+from models.features.script import HISTORY_TTL_S, script_text
 from models.features.vector import FloatMatrix, assemble
 
 

@@ -1,0 +1,93 @@
+"""SQL of the order of acceptance: what came since a place in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, literal_column, text
+from sqlmodel import col, select
+
+from core.infra.postgres import UnitOfWork
+from core.tables.flow import Transaction
+
+NIL = UUID(int=0)
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Strictly behind it comes what was accepted later; the start is (0, nil UUID)."""
+
+    xid: int = 0
+    uid: UUID = NIL
+
+    def __str__(self) -> str:
+        return f"{self.xid:x}-{self.uid.hex}"
+
+    @classmethod
+    def parse(cls, value: str) -> "Place":
+        """Raises ValueError on anything that str() did not make."""
+        xid, uid = value.split("-")
+        return cls(int(xid, 16), UUID(hex=uid))
+
+
+async def place_before(work: UnitOfWork, since: datetime) -> Place | None:
+    """Behind it is everything that was accepted since then, and maybe some more; None = nothing was."""
+    query = text(
+        "WITH recent AS MATERIALIZED (SELECT xid FROM transaction WHERE accepted_at >= :since) "
+        "SELECT CAST(xid AS text) FROM recent ORDER BY xid LIMIT 1"
+    )
+    xid = (await work.run(query, {"since": since})).scalar_one_or_none()
+    return None if xid is None else Place(int(xid))
+
+
+async def newest_settled(work: UnitOfWork) -> Place:
+    """Nothing that is committed later can come to stand at or before it."""
+    query = text(
+        "SELECT CAST(xid AS text), uid FROM transaction WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
+        "ORDER BY xid DESC, uid DESC LIMIT 1"
+    )
+    row = (await work.run(query)).one_or_none()
+    return Place(int(row[0]), row[1]) if row else Place()
+
+
+async def accepted_behind(
+    work: UnitOfWork, place: Place, *, settled: bool, limit: int
+) -> list[tuple[Place, Transaction]]:
+    """In the order of acceptance. settled: leave out what a transaction that is still running could come to stand before."""
+    after = text("(transaction.xid, transaction.uid) > (CAST(CAST(:xid AS text) AS xid8), CAST(:uid AS uuid))")
+    query: Any = (
+        select(literal_column("CAST(transaction.xid AS text)"), Transaction)
+        .where(after.bindparams(xid=str(place.xid), uid=place.uid))
+        .order_by(text("transaction.xid, transaction.uid"))
+        .limit(limit)
+    )
+    if settled:
+        query = query.where(text("transaction.xid < pg_snapshot_xmin(pg_current_snapshot())"))
+    return [(Place(int(xid), row.uid), row) for xid, row in (await work.session.exec(query)).all()]
+
+
+async def imported_since(work: UnitOfWork, since: datetime) -> bool:
+    """Whether history was loaded: no guard tells which of its payments a feature store has taken."""
+    query = (
+        select(func.count())
+        .where(col(Transaction.accepted_at) >= since, col(Transaction.imported))
+        .select_from(Transaction)
+    )
+    return (await work.session.exec(query)).one() > 0
+
+
+async def newest_before(work: UnitOfWork, moment: datetime, *, since: datetime, limit: int) -> Sequence[Transaction]:
+    """Posted transactions accepted in [since, moment), newest first."""
+    query = (
+        select(Transaction)
+        .where(
+            col(Transaction.accepted_at) >= since,
+            col(Transaction.accepted_at) < moment,
+            col(Transaction.imported).is_(False),
+        )
+        .order_by(col(Transaction.accepted_at).desc())
+        .limit(limit)
+    )
+    return (await work.session.exec(query)).all()

@@ -1,0 +1,42 @@
+"""SQL of decisions that were made without features or model, and are made again as version 2."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import exists, or_
+from sqlalchemy.orm import aliased
+from sqlmodel import col, select
+
+from core.base.terms import FeaturesStatus
+from core.infra.postgres import UnitOfWork
+from core.tables.flow import Decision, Transaction
+
+MOST: Final = 256
+
+
+async def degraded(
+    work: UnitOfWork, *, since: datetime, limit: int, model_since: datetime | None = None
+) -> Sequence[Transaction]:
+    """Transactions decided since then without their features that have no version 2, oldest decision first.
+
+    model_since: also those decided without a model since then.
+    """
+    later = aliased(Decision)
+    without = col(Decision.features_status) == FeaturesStatus.DEGRADED.value
+    if model_since is not None:
+        without = or_(without, col(Decision.score).is_(None) & (col(Decision.decided_at) >= model_since))
+    query = (
+        select(Transaction)
+        .join(Decision, col(Decision.transaction_uid) == col(Transaction.uid))
+        .where(
+            Decision.version == 1,
+            or_(col(Decision.features_status) == FeaturesStatus.DEGRADED.value, col(Decision.score).is_(None)),
+            col(Decision.decided_at) >= since,
+            without,
+            ~exists().where(col(later.transaction_uid) == col(Decision.transaction_uid), col(later.version) > 1),
+        )
+        .order_by(col(Decision.decided_at), col(Decision.transaction_uid))
+        .limit(limit)
+    )
+    return (await work.session.exec(query)).all()

@@ -1,0 +1,113 @@
+"""Redis dies, loses the end of its file, is emptied, hangs: every payment is decided, none is approved without its features, and afterwards
+every vector is what a replay from PostgreSQL says.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import redis.asyncio as redis
+from pydantic import SecretStr
+
+from backend.embedded import start_valkey
+from core.base.settings import Settings
+from core.contracts.topology import queues
+from core.infra.resources import Resources, open_resources
+from core.infra.signing import ensure_local_keys
+from tests import servers
+from tests.faults.payments_at_work import Stream, at_work, ledger, settled
+from tests.servers import Server
+
+BEFORE, DURING, AFTER, PER_S = 500, 600, 300, 120.0
+
+
+class Cache:
+    """A Valkey of our own that loses what it is told to."""
+
+    def __init__(self, server: Server, home: Path) -> None:
+        self.server, self._home = server, home
+
+    async def killed(self) -> None:
+        await self.server.restart_after_kill()
+
+    async def cut(self, share: float) -> None:
+        """Killed, and the end of its append-only file is gone."""
+        await self.server.kill()
+        [file] = self._home.rglob("*.incr.aof")
+        size = file.stat().st_size
+        with file.open("r+b") as opened:
+            opened.truncate(int(size * (1 - share)))
+        await self.server.start()
+
+    async def emptied(self) -> None:
+        async with redis.from_url(self.server.url) as client:
+            await client.flushall()
+
+    async def hangs(self, seconds: float) -> None:
+        os.kill(self.server.running.pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            os.kill(self.server.running.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+async def cache(tmp_path: Path) -> AsyncIterator[Cache]:
+    async with servers.running_server(start_valkey, tmp_path / "cache") as server:
+        yield Cache(server, tmp_path / "cache")
+
+
+@pytest.fixture
+async def database(postgres_server: Server) -> AsyncIterator[str]:
+    async with servers.fresh_database(postgres_server.url) as url:
+        yield url
+
+
+@pytest.fixture
+async def resources(cache: Cache, database: str, rabbit_server: Server, tmp_path: Path) -> AsyncIterator[Resources]:
+    """One shard: payments of all entities are then taken in one order, and a replay must agree on every feature."""
+    await servers.delete_queues(rabbit_server.url)
+    settings = Settings(
+        database_url=SecretStr(database), redis_url=SecretStr(cache.server.url), bus_url=SecretStr(rabbit_server.url),
+        data_dir=tmp_path, shards=1, control_share=0.0, control_unusual_share=0.0,
+    )  # fmt: skip
+    ensure_local_keys(settings)
+    async with open_resources(settings, "test") as resources:
+        await resources.bus.declare(queues(1))
+        yield resources
+
+
+FAULTS: dict[str, Callable[[Cache], Awaitable[None]]] = {
+    "killed": Cache.killed,
+    "cut by 2 %": lambda cache: cache.cut(0.02),
+    "cut by 50 %": lambda cache: cache.cut(0.5),
+    "emptied": Cache.emptied,
+    "hangs for 4 s": lambda cache: cache.hangs(4.0),
+}
+LONG_FAULTS = {"hangs for 10 s": lambda cache: cache.hangs(10.0)}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_nothing_is_lost_or_made_up(fault: str, cache: Cache, resources: Resources) -> None:
+    async with at_work(resources, "score", "relay", "rescore") as ingest:
+        stream = Stream(ingest, seed=len(fault))
+        await stream.send(BEFORE, PER_S)
+        sending = asyncio.create_task(stream.send(DURING, PER_S))
+        await asyncio.sleep(1.0)
+        await FAULTS[fault](cache)
+        await sending
+        await settled(resources, 60)
+        await stream.send(AFTER, PER_S)
+        await settled(resources, 60)
+        found = await ledger(resources)
+    found.says(f"Redis {fault}", seed=stream.seed)
+    assert found.accepted == stream.sent == found.decided
+    assert found.approved_without_features == 0
+    assert found.repeated == found.degraded
+    assert found.vectors == found.accepted
+    assert found.differing == 0
+    if fault.startswith("hangs"):
+        assert found.degraded > 0, "the fault was not felt"

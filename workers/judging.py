@@ -1,0 +1,63 @@
+"""From vectors to verdicts: score, rules, outcome, and the reasons of what will be looked at. No clients."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from core.base.terms import FeaturesStatus
+from core.contracts.messages import Payment
+from core.rules.outcome import outcome_of
+from models.features.catalogue import NAMES
+from models.features.vector import FloatMatrix
+from models.scoring.reasons import reasons
+from workers.control import ControlSample
+from workers.lineup import Lineup
+from workers.verdicts import Explained, Verdict
+
+
+def judge(
+    payments: Sequence[Payment], matrix: FloatMatrix, status: FeaturesStatus, lineup: Lineup, control: ControlSample
+) -> list[Verdict]:
+    """One verdict per payment, all with the same model and policy. A degraded batch is left to the rules."""
+    champion = lineup.champion if status is FeaturesStatus.COMPLETE else None
+    scores = champion.scorer.score(matrix) if champion else None
+    anomalies = champion.scorer.anomaly(matrix) if champion else None
+    verdicts = []
+    for place, payment in enumerate(payments):
+        vector = matrix[place]
+        hits = lineup.rules.hits(payment, _known(vector))
+        probability = float(scores.probability[place]) if scores else None
+        verdict = Verdict(
+            payment=payment,
+            vector=vector.tolist(),
+            status=status,
+            score=probability,
+            margin=float(scores.margin[place]) if scores else None,
+            hits=hits,
+            outcome=outcome_of(probability, lineup.thresholds, hits, status),
+            explained=None,
+            model_id=champion.id if champion else None,
+            policy_version=lineup.policy_version,
+            anomaly=None if anomalies is None else float(anomalies[place]),
+        )
+        verdicts.append(control.draw(verdict))
+    return _explained(verdicts, matrix, lineup) if champion else verdicts
+
+
+def _known(vector: FloatMatrix) -> dict[str, float]:
+    return {name: value for name, value in zip(NAMES, vector.tolist(), strict=True) if value == value}
+
+
+def _explained(verdicts: list[Verdict], matrix: FloatMatrix, lineup: Lineup) -> list[Verdict]:
+    """SHAP only for what somebody will look at."""
+    champion = lineup.champion
+    places = [place for place, verdict in enumerate(verdicts) if verdict.alerts]
+    if not places or champion is None:
+        return verdicts
+    explanation = champion.explainer.explain(matrix[places])
+    for row, place in enumerate(places):
+        contributions = explanation.contributions[row]
+        scorer = champion.scorer
+        words = reasons(matrix[place], contributions, verdicts[place].payment, scorer.usual, scorer.usual_range)
+        explained = Explained(contributions.tolist(), float(explanation.base), words)
+        verdicts[place] = replace(verdicts[place], explained=explained)
+    return verdicts
