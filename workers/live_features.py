@@ -170,27 +170,27 @@ class LiveFeatures:
     async def _recover(self, gap: _Gap) -> _Recovered | None:
         """Everything but the last moments; None = another process rebuilds the state."""
         since = gap.since
-        prepared = await self._features.prepare()
+        prepared, rebuilt = await self._features.prepare(), False
         self.away = False
         if prepared.empty or (not prepared.whole and await self._lost_more()):
             if not await rebuild_features(self._resources, by=self._by):
                 return None
-            prepared = await self._features.prepare()
-        tail = await self._start(since, prepared)
+            prepared, rebuilt = await self._features.prepare(), True
+        newer = rebuilt or self._generation not in (None, prepared.generation)
+        tail = await self._start(since, prepared, newer=newer)
         self._generation = prepared.generation
         tail = await take_tail(self._resources, self._features, tail, settled=True)
         return _Recovered(tail, prepared.run, since)
 
-    async def _start(self, since: datetime | None, prepared: Prepared) -> Tail:
+    async def _start(self, since: datetime | None, prepared: Prepared, *, newer: bool) -> Tail:
         """A state that was built meanwhile holds what was left out before. One whose server was restarted may have lost its newest part."""
         now = utc_now()
         moments = [] if prepared.whole else [now - self._window]
-        newer = self._generation is not None and prepared.generation != self._generation and prepared.until
         if since is not None and not newer:
             moments.append(since)
         async with self._resources.postgres.reading() as work:
             places = [await acceptance.newest_settled(work)]
-            places += [Place.parse(prepared.until)] if newer else []
+            places += [Place.parse(prepared.until)] if newer and prepared.until else []
             places += [place for moment in moments if (place := await acceptance.place_before(work, moment))]
         return Tail(min(places), min([now - OVERLAP, *moments]))
 

@@ -12,6 +12,7 @@ from core.base.terms import Label, LabelSource
 from core.contracts.messages import LabelledPayment, Payment
 from core.infra.postgres import UnitOfWork
 from core.stores import casework, flow
+from core.stores.acceptance import Place
 from core.stores.casework import ArrivedLabel
 from core.tables.flow import Transaction
 
@@ -20,9 +21,12 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 Taken = Transaction | ArrivedLabel
 
 
-async def walk_past(work: UnitOfWork, until: datetime | None = None) -> AsyncIterator[list[Taken]]:
+async def walk_past(
+    work: UnitOfWork, until: datetime | None = None, *, upto: Place | None = None
+) -> AsyncIterator[list[Taken]]:
     """Payments in the order of acceptance, in batches. A label stands where it was received, one that was imported with its payment
-    where event time reached its report, and none before its own payment. until: leave out what was accepted or received later.
+    where event time reached its report, and none before its own payment. until: leave out what was accepted or received later; upto: payments
+    behind this place.
     About 100 bytes of memory a payment.
     """
     last = until or _NEVER
@@ -37,6 +41,8 @@ async def walk_past(work: UnitOfWork, until: datetime | None = None) -> AsyncIte
         taken: list[Taken] = []
         for row in rows:
             if row.accepted_at > last:
+                continue
+            if upto is not None and (row.xid, row.uid) > (upto.xid, upto.uid):
                 continue
             event_time, arrival = max(event_time, row.occurred_at), max(arrival, row.accepted_at)
             for labels, moment in ((reported, event_time), (received, arrival)):

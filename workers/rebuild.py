@@ -62,7 +62,7 @@ async def _rebuild(resources: Resources, report: Report) -> int:
         tail = Tail(await acceptance.newest_settled(work), started - OVERLAP)
     done = 0
     async with resources.postgres.reading() as work:
-        async for taken in walk_past(work):
+        async for taken in walk_past(work, upto=tail.place):
             await _backfill(features, taken, started)
             await resources.redis.expire(LOCK, LOCK_S)
             done += sum(isinstance(row, Transaction) for row in taken)

@@ -29,8 +29,8 @@ from models.features.online import OnlineFeatures
 from models.features.vector import FloatMatrix
 from models.scoring.reasons import reasons
 from workers.control import ControlSample
+from workers.judging import judge
 from workers.lineup import Lineup, LineupKeeper, WarmModel
-from workers.score import judge
 from workers.verdicts import Verdict, alert_row, decision_row, events_of
 
 GROUP = 256

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
 
     publish_timeout_s: float = Field(default=5.0, gt=0)
     redis_timeout_s: float = Field(default=2.0, gt=0)
-    feature_timeout_ms: int = Field(default=200, ge=20, le=5000)
+    feature_timeout_ms: int = Field(default=500, ge=20, le=5000)
     """How long a batch waits for its features, beside 2 ms for each payment. Then it is decided without, and scored again later."""
     feature_tail_minutes: int = Field(default=15, ge=1, le=1440)
     """Payments and labels of so long are taken again after a restart of Redis. When it lost more, everything is rebuilt."""

@@ -18,7 +18,7 @@ from core.base.ids import ModelId, SourceId, new_uuid
 from core.base.terms import ActorType
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
-from core.stores.flow import Arrival
+from core.stores.accepting import Arrival
 from models.features.catalogue import CATALOGUE_VERSION
 from tests.small_models import SmallModel
 from workers.roster import JOBS
@@ -118,6 +118,8 @@ async def ledger(resources: Resources, *, with_vectors: bool = True) -> Ledger:
     async with resources.postgres.reading() as work:
         counts = (await work.run(_COUNTS)).one()
     found = await check(resources) if with_vectors else None
+    if found and found.unequal:
+        print(f"\n{found.words()}")
     return Ledger(*counts, found.vectors if found else 0, found.unequal if found else 0)
 
 
