@@ -64,6 +64,8 @@ class _Gap:
     def __init__(self, since: datetime | None = None) -> None:
         self.since = since
         self.left_out = 0
+        self.start: Tail | None = None
+        """Where its first recovery began: one that is cut short is begun again from there."""
         self.recovery: asyncio.Task[_Recovered | None] | None = None
         self._wait_s, self._not_before = PROBE_S, 0.0
 
@@ -178,6 +180,9 @@ class LiveFeatures:
             prepared, rebuilt = await self._features.prepare(), True
         newer = rebuilt or self._generation not in (None, prepared.generation)
         tail = await self._start(since, prepared, newer=newer)
+        if gap.start:
+            tail = Tail(min(tail.place, gap.start.place), min(tail.labels_from, gap.start.labels_from))
+        gap.start = tail
         self._generation = prepared.generation
         tail = await take_tail(self._resources, self._features, tail, settled=True)
         return _Recovered(tail, prepared.run, since)

@@ -25,8 +25,8 @@ async def walk_past(
     work: UnitOfWork, until: datetime | None = None, *, upto: Place | None = None
 ) -> AsyncIterator[list[Taken]]:
     """Payments in the order of acceptance, in batches. A label stands where it was received, one that was imported with its payment
-    where event time reached its report, and none before its own payment. until: leave out what was accepted or received later; upto: payments
-    behind this place.
+    where event time reached its report, and none before its own payment. until: leave out what was accepted or received later.
+    upto: leave out payments behind this place.
     About 100 bytes of memory a payment.
     """
     last = until or _NEVER
