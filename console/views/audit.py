@@ -52,7 +52,6 @@ ACTIONS: Final = {
     Action.PARTITIONS_MAKE: "Made partitions",
     Action.FEATURES_REBUILD: "Rebuilt the features",
     Action.AUDIT_EXPORT: "Exported the audit trail",
-    Action.FEATURES_REPAIR: "Repaired an entity's features",
     Action.HISTORY_IMPORT: "Imported history",
 }
 RESULTS: Final = {Result.DONE: "Done", Result.REFUSED: "Refused"}

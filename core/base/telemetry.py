@@ -19,9 +19,6 @@ FEATURES_WHOLE = Gauge(
     "ronda_features_whole", "1 = the scorer uses the feature store, 0 = it decides without", multiprocess_mode="livemin"
 )
 RESCORED = Counter("ronda_rescored", "Decisions made again, as version 2")
-FEATURE_MISMATCHES = Counter(
-    "ronda_feature_mismatches", "Entities whose live features differed from PostgreSQL's and were repaired"
-)
 OUTBOX_UNSENT = Gauge("ronda_outbox_unsent", "Outbox rows the broker has not confirmed", multiprocess_mode="mostrecent")
 AUDIT_UNSEALED_SECONDS = Gauge(
     "ronda_audit_unsealed_seconds", "Age of the oldest audit event without a seal", multiprocess_mode="mostrecent"

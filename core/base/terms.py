@@ -148,5 +148,4 @@ class Action(StrEnum):
     PARTITIONS_MAKE = "partitions.make"
     FEATURES_REBUILD = "features.rebuild"
     AUDIT_EXPORT = "audit.export"
-    FEATURES_REPAIR = "features.repair"
     HISTORY_IMPORT = "history.import"
