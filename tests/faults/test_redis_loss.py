@@ -92,7 +92,6 @@ FAULTS: dict[str, Callable[[Cache], Awaitable[None]]] = {
     "emptied": Cache.emptied,
     "hangs for 4 s": lambda cache: cache.hangs(4.0),
 }
-LONG_FAULTS = {"hangs for 10 s": lambda cache: cache.hangs(10.0)}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
