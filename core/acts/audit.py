@@ -10,7 +10,7 @@ from core.base.ids import new_uuid
 from core.base.terms import Action, ActorType, Result
 from core.infra.postgres import UnitOfWork
 from core.stores import ledger
-from core.stores.ledger import SealableEvent
+from core.stores.ledger import SealableEvent, WrittenEvent
 from core.tables.ledger import AuditEvent
 
 
@@ -41,8 +41,8 @@ class Event:
     result: Result = Result.DONE
 
 
-def _row(event: Event, written_at: datetime) -> AuditEvent:
-    row = AuditEvent(
+def _written(event: Event, written_at: datetime) -> WrittenEvent:
+    unhashed = WrittenEvent(
         event_id=new_uuid(),
         actor_type=event.actor.type.value,
         actor_id=event.actor.id,
@@ -54,11 +54,10 @@ def _row(event: Event, written_at: datetime) -> AuditEvent:
         written_at=written_at,
         leaf=b"",
     )
-    row.leaf = recomputed_leaf(row)
-    return row
+    return unhashed._replace(leaf=recomputed_leaf(unhashed))
 
 
-def recomputed_leaf(row: AuditEvent | SealableEvent) -> bytes:
+def recomputed_leaf(row: AuditEvent | SealableEvent | WrittenEvent) -> bytes:
     """The hash over every column a reader relies on. A stored leaf that differs means that the row was altered."""
     return audit_leaf(
         (
@@ -78,4 +77,4 @@ def recomputed_leaf(row: AuditEvent | SealableEvent) -> bytes:
 async def record(work: UnitOfWork, *events: Event) -> None:
     """Append events to the trail in this unit of work."""
     now = utc_now()
-    await ledger.append(work, [_row(event, now) for event in events])
+    await ledger.append(work, [_written(event, now) for event in events])
