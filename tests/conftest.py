@@ -28,6 +28,15 @@ from tests import servers
 from tests.servers import Server
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", choices=("short", "long"), default="short", help="How long tests/faults go on.")
+
+
+@pytest.fixture(scope="session")
+def long_faults(pytestconfig: pytest.Config) -> bool:
+    return bool(pytestconfig.getoption("--faults") == "long")
+
+
 @pytest.fixture(scope="session")
 async def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     from backend.migrations import migrate

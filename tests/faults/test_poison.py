@@ -24,7 +24,8 @@ from tests.poison import accept, payments
 from workers.bury import bury
 from workers.runner import JobContext
 
-MESSAGES, CRASHERS, UNREADABLE = 5_000, 20, 50
+SHORT, LONG = (300, 2, 6), (5_000, 20, 50)
+"""Messages, crashing payments and unreadable messages among them."""
 A_MESSAGE = 50
 WITHIN_S = 180.0
 SEED = 20
@@ -112,16 +113,19 @@ async def quiet(resources: Resources) -> bool:
 
 
 @pytest.mark.timeout(400)
-async def test_exactly_the_poison_dies(on_bus: Resources, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_exactly_the_poison_dies(
+    on_bus: Resources, long_faults: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     luck = random.Random(SEED)
-    count = MESSAGES - UNREADABLE
-    sent = payments(count, set(luck.sample(range(count), CRASHERS)))
+    messages, crashers, unreadables = LONG if long_faults else SHORT
+    count = messages - unreadables
+    sent = payments(count, set(luck.sample(range(count), crashers)))
     batches = [sent[start : start + A_MESSAGE] for start in range(0, count, A_MESSAGE)]
     async with on_bus.postgres.reading() as work:
         before = await dead_letters.count_waiting(work)
     noise = [
         Outgoing(score_queue(number % on_bus.settings.shards), str(new_uuid()), unreadable(luck, number))
-        for number in range(UNREADABLE)
+        for number in range(unreadables)
     ]
     half = len(batches) // 2
     await accept(on_bus, batches[:half])
@@ -131,7 +135,7 @@ async def test_exactly_the_poison_dies(on_bus: Resources, capsys: pytest.Capture
     async with burying(on_bus), scorer(on_bus) as deaths, asyncio.timeout(WITHIN_S):
         while True:
             found = await account(on_bus, sent)
-            if not found.lost and found.dead - before >= CRASHERS + UNREADABLE and await quiet(on_bus):
+            if not found.lost and found.dead - before >= crashers + unreadables and await quiet(on_bus):
                 break
             await asyncio.sleep(0.5)
         # Long enough for a message that an acknowledgement missed to come back and be stored a second time.
@@ -141,5 +145,5 @@ async def test_exactly_the_poison_dies(on_bus: Resources, capsys: pytest.Capture
         ledger = asdict(found) | {"dead": found.dead - before, "deaths of the scorer": len(deaths)}
         words = ", ".join(f"{name} {number:,}" for name, number in ledger.items())
         sys.stdout.write(f"\n{on_bus.bus.name}, seed {SEED}: {words}; {time.monotonic() - began:.1f} s\n")
-    assert found == Account(count, count, CRASHERS, before + CRASHERS + UNREADABLE, lost=0, doubled=0)
-    assert deaths.count(9) >= 3 * CRASHERS
+    assert found == Account(count, count, crashers, before + crashers + unreadables, lost=0, doubled=0)
+    assert deaths.count(9) >= 3 * crashers
