@@ -9,3 +9,10 @@ class BusChoice(StrEnum):
     AUTO = "auto"
     RABBIT = "rabbit"
     REDIS = "redis"
+
+
+class FaultProfile(StrEnum):
+    """`long`: more kills, more seeds and larger numbers; takes many minutes."""
+
+    SHORT = "short"
+    LONG = "long"

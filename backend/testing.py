@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from backend.choices import FaultProfile
 from backend.packages import ensure_packages
 from core.base.errors import InvalidInput
 
@@ -52,7 +53,7 @@ class Ran:
     seconds: float
 
 
-def run_stages(only: Sequence[str], pytest_options: Sequence[str]) -> int:
+def run_stages(only: Sequence[str], pytest_options: Sequence[str], *, faults: FaultProfile = FaultProfile.SHORT) -> int:
     """The exit code: 0 when every stage passed, else that of the first one that failed; the stages after it are not run."""
     unknown = set(only) - {stage.name for stage in STAGES}
     if unknown:
@@ -65,17 +66,17 @@ def run_stages(only: Sequence[str], pytest_options: Sequence[str]) -> int:
         ensure_packages(console)
     results: list[Ran] = []
     for stage in stages:
-        results.append(_run(stage, pytest_options, console))
+        results.append(_run(stage, pytest_options, faults, console))
         if results[-1].code:
             break
     _summary(stages, results, console)
     return results[-1].code if results else 0
 
 
-def _run(stage: Stage, pytest_options: Sequence[str], console: Console) -> Ran:
+def _run(stage: Stage, pytest_options: Sequence[str], faults: FaultProfile, console: Console) -> Ran:
     """A stage's own output goes straight through, so that CI can read pytest's closing line."""
     console.rule(f"[bold]{stage.name}[/bold]", align="left")
-    command = [*stage.command, *pytest_options] if stage.tests else stage.command
+    command = [*stage.command, f"--faults={faults.value}", *pytest_options] if stage.tests else stage.command
     started = time.monotonic()
     code = subprocess.run(command, cwd=HOME, env=_environment(), check=False).returncode  # noqa: S603
     if stage.tests and pytest_options and code == PYTEST_NO_TESTS:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.choices import BusChoice
+from backend.choices import BusChoice, FaultProfile
 from backend.commands.common import RUN, DataDir, logs_to_stderr, settings_beside, settings_of, show
 
 if TYPE_CHECKING:
@@ -110,6 +110,9 @@ def migrate(data_dir: DataDir = None) -> None:
 
 def run_tests(
     only: Annotated[list[str] | None, typer.Option("--only", "-k", metavar="STAGE", help="Only these stages.")] = None,
+    faults: Annotated[
+        FaultProfile, typer.Option(help="How long the fault tests go on; CI runs the short ones.")
+    ] = FaultProfile.SHORT,
     pytest_options: Annotated[
         list[str] | None, typer.Argument(metavar="[-- PYTEST_OPTIONS]", help="Handed to pytest.")
     ] = None,
@@ -117,7 +120,7 @@ def run_tests(
     """Install what the tests need, then run every check: what CI runs."""
     from backend.testing import run_stages
 
-    sys.exit(run_stages(only or (), pytest_options or ()))
+    sys.exit(run_stages(only or (), pytest_options or (), faults=faults))
 
 
 def first_run(days: int | None = None) -> None:

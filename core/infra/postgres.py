@@ -15,6 +15,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.base.errors import Unavailable
 
+AWAY = {
+    "25006": "read only: a standby, or a primary that was replaced",
+    "53100": "the disk is full",
+    "53200": "out of memory",
+    "53300": "too many connections",
+    "57P01": "shut down by an administrator",
+    "57P02": "another process of the server crashed",
+    "57P03": "starting up or shutting down",
+}
+"""SQLSTATEs that say nothing about the statement: the same one may work in a moment."""
+
 AfterCommit = Callable[[], Awaitable[None]]
 
 
@@ -50,6 +61,8 @@ class Postgres:
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise Unavailable("PostgreSQL closed the connection", server="postgres") from error
+            if getattr(error.orig, "sqlstate", None) in AWAY:
+                raise Unavailable("PostgreSQL does not take work now", server="postgres") from error
             raise
         for ring in work.after_commit:
             await ring()
