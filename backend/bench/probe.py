@@ -35,7 +35,7 @@ SCORER = {
     "anomaly": "models.scoring.scorer:Scorer.anomaly",
     "rules and outcomes": "workers.score:judge",
     "SHAP": "models.scoring.explainer:Explainer.explain",
-    "reasons": "workers.score:reasons",
+    "reasons": "workers.judging:reasons",
     "insert decisions": "core.stores.flow:insert_decisions",
     "insert alerts": "core.stores.casework:insert_alerts",
     "audit events": "core.acts.audit:record",
@@ -138,7 +138,7 @@ def _no_reasons(wanted: Callable[[], bool], function: Callable[..., Any]) -> Cal
     return explained
 
 
-WITHOUT = {"audit": ("core.acts.audit:record", _no_events), "shap": ("workers.score:_explained", _no_reasons)}
+WITHOUT = {"audit": ("core.acts.audit:record", _no_events), "shap": ("workers.judging:_explained", _no_reasons)}
 """What can be left out for a while: where it is, and what stands before it."""
 
 
