@@ -106,6 +106,7 @@ def settings(postgres_url: str, valkey_url: str, rabbit_url: str, tmp_path: Path
         bus_url=SecretStr(rabbit_url),
         data_dir=tmp_path,
         shards=2,
+        feature_timeout_ms=5000,  # two busy cores are no outage
     )
     ensure_local_keys(settings)
     return settings

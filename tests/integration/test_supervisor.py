@@ -15,7 +15,9 @@ async def test_a_part_that_keeps_dying_is_given_up_with_its_last_words(tmp_path:
     part = ProcessPart("broken", ("audit", "verify", f"--data-dir={tmp_path}"), {}, tmp_path / "broken.log")
     try:
         await keeper.start(part)
-        with pytest.raises(KeepsDying, match=r"broken keeps ending \(exit code 1\): RONDA_DATABASE_URL is not set"):
+        with pytest.raises(
+            KeepsDying, match=r"broken keeps ending \(exit code 1\): there is no key to check the checkpoints with"
+        ):
             await keeper.failure()
     finally:
         await keeper.stop(5.0)

@@ -133,7 +133,7 @@ async def test_an_outage_is_nobodys_fault(on_bus: Resources, monkeypatch: pytest
 
 async def test_a_batch_that_hangs_is_given_up(on_bus: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handling, "DEADLINE_S", 0.3)
-    vectors, hung = workers.score._ScoringDesk._vectors, 0
+    vectors, hung = workers.score.LiveFeatures.vectors, 0
 
     async def slow(*given: Any) -> Any:
         nonlocal hung
@@ -142,7 +142,7 @@ async def test_a_batch_that_hangs_is_given_up(on_bus: Resources, monkeypatch: py
             await asyncio.sleep(3600)
         return await vectors(*given)
 
-    monkeypatch.setattr(workers.score._ScoringDesk, "_vectors", slow)
+    monkeypatch.setattr(workers.score.LiveFeatures, "vectors", slow)
     [payment] = payments(1)
     async with working(on_bus, "score"):
         await accept(on_bus, [[payment]])
