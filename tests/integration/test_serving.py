@@ -15,6 +15,7 @@ from sqlalchemy import text
 from core.acts import registry
 from core.acts.audit import Actor, system
 from core.acts.registry import NewModel
+from core.base import telemetry
 from core.base.hashing import lot
 from core.base.ids import ModelId
 from core.base.settings import Settings
@@ -36,9 +37,14 @@ LOW, HIGH = SmallModel(100_000, -4.0, 4.0, name="low"), SmallModel(50_000, -3.0,
 
 @asynccontextmanager
 async def scoring(resources: Resources) -> AsyncIterator[None]:
+    """Once the scorer's features are whole: before that it decides without a model."""
     context = JobContext(resources, asyncio.Event())
+    telemetry.FEATURES_WHOLE.set(0)
     tasks = [asyncio.create_task(JOBS[name](context)) for name in ("score", "relay")]
     try:
+        async with asyncio.timeout(30):
+            while not telemetry.FEATURES_WHOLE.collect()[0].samples[0].value:
+                await asyncio.sleep(0.05)
         yield
         assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
     finally:
