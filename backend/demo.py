@@ -70,7 +70,7 @@ async def _build_features(resources: Resources, report: Report, by: Actor) -> No
         report(share, "building the features")
 
     while True:
-        if await rebuild_features(resources, by=by, report=say):
+        if await rebuild_features(resources, by=by, report=say) is not None:
             return
         await asyncio.sleep(RETRY_S)
 

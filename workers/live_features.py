@@ -23,8 +23,8 @@ from core.base.tasks import end
 from core.base.terms import FeaturesStatus
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
-from core.stores import acceptance, flow, rescoring
-from core.stores.acceptance import Place
+from core.stores import commit_order, flow, rescoring
+from core.stores.commit_order import Place
 from models.features.catalogue import NAMES
 from models.features.online import (
     MEMO_S,
@@ -175,7 +175,7 @@ class LiveFeatures:
         prepared, rebuilt = await self._features.prepare(), False
         self.away = False
         if prepared.empty or (not prepared.whole and await self._lost_more()):
-            if not await rebuild_features(self._resources, by=self._by):
+            if await rebuild_features(self._resources, by=self._by) is None:
                 return None
             prepared, rebuilt = await self._features.prepare(), True
         newer = rebuilt or self._generation not in (None, prepared.generation)
@@ -194,18 +194,18 @@ class LiveFeatures:
         if since is not None and not newer:
             moments.append(since)
         async with self._resources.postgres.reading() as work:
-            places = [await acceptance.newest_settled(work)]
+            places = [await commit_order.newest_settled(work)]
             places += [Place.parse(prepared.until)] if newer and prepared.until else []
-            places += [place for moment in moments if (place := await acceptance.place_before(work, moment))]
+            places += [place for moment in moments if (place := await commit_order.place_before(work, moment))]
         return Tail(min(places), min([now - OVERLAP, *moments]))
 
     async def _lost_more(self) -> bool:
         """Whether something older than the window is missing, or may be: then only a rebuild helps."""
         start = utc_now() - self._window
         async with self._resources.postgres.reading() as work:
-            if await acceptance.imported_since(work, start):
+            if await commit_order.imported_since(work, start):
                 return True
-            older = await acceptance.newest_before(work, start, since=start - self._window, limit=KNOWN)
+            older = await commit_order.newest_before(work, start, since=start - self._window, limit=KNOWN)
         return not all(await self._features.taken([flow.payment_of(row) for row in older]))
 
     async def _left_out_before(self) -> datetime | None:

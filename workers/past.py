@@ -11,9 +11,9 @@ from core.acts.casework import labelled_payment
 from core.base.terms import Label, LabelSource
 from core.contracts.messages import LabelledPayment, Payment
 from core.infra.postgres import UnitOfWork
-from core.stores import casework, flow
-from core.stores.acceptance import Place
+from core.stores import casework, commit_order, flow
 from core.stores.casework import ArrivedLabel
+from core.stores.commit_order import Place
 from core.tables.flow import Transaction
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -37,7 +37,7 @@ async def walk_past(
     event_time = arrival = _LONG_AGO
     await reported.advance()
     await received.advance()
-    async for rows in flow.walk_accepted(work):
+    async for rows in commit_order.walk(work):
         taken: list[Taken] = []
         for row in rows:
             if row.accepted_at > last:

@@ -14,7 +14,7 @@ from core.acts.audit import Actor, Event, record
 from core.base.clock import utc_now
 from core.base.terms import Action
 from core.infra.resources import Resources
-from core.stores import acceptance, flow
+from core.stores import commit_order, flow
 from core.tables.flow import Transaction
 from models.features.online import MEMO_S, OnlineFeatures
 from workers.past import Taken, as_taken, walk_past
@@ -30,15 +30,15 @@ def silent(_fraction: float, _step: str) -> None:
     """For callers nobody watches."""
 
 
-async def rebuild_features(resources: Resources, *, by: Actor, report: Report = silent) -> int:
-    """Rebuild and switch to the new state; how many payments went in, 0 also when another process is at it already.
+async def rebuild_features(resources: Resources, *, by: Actor, report: Report = silent) -> int | None:
+    """Rebuild and switch to the new state; how many payments went in, None when another process is at it already.
 
     Raises FeaturesUnavailable when Redis goes away meanwhile: then the old state stays in use.
     """
     lock = resources.redis.lock(LOCK, timeout=LOCK_S, blocking=False)
     if not await lock.acquire():
         log.info("another process rebuilds the feature state")
-        return 0
+        return None
     try:
         count = await _rebuild(resources, report)
     finally:
@@ -59,7 +59,7 @@ async def _rebuild(resources: Resources, report: Report) -> int:
     started = utc_now()
     async with resources.postgres.reading() as work:
         total = max(1, await flow.count_transactions(work))
-        tail = Tail(await acceptance.newest_settled(work), started - OVERLAP)
+        tail = Tail(await commit_order.newest_settled(work), started - OVERLAP)
     done = 0
     async with resources.postgres.reading() as work:
         async for taken in walk_past(work, upto=tail.place):

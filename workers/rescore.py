@@ -20,7 +20,7 @@ from core.base.errors import Unavailable
 from core.base.tasks import end
 from core.base.terms import FeaturesStatus
 from core.infra.resources import Resources
-from core.stores import acceptance, flow, policy, rescoring
+from core.stores import commit_order, flow, policy, rescoring
 from core.tables.flow import Transaction
 from models.features.online import MEMO_S, FeaturesUnavailable, OnlineFeatures
 from workers.control import ControlSample
@@ -89,7 +89,7 @@ async def _judged(
     overdue = [row.accepted_at for row in missing if row.accepted_at < utc_now() - SCORERS_TURN]
     if overdue:
         async with resources.postgres.reading() as work:
-            place = await acceptance.place_before(work, min(overdue))
+            place = await commit_order.place_before(work, min(overdue))
         if place:
             await take_tail(resources, features, Tail(place, min(overdue) - OVERLAP), settled=False)
         vectors = await features.first_vectors(payments)

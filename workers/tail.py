@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from core.infra.resources import Resources
-from core.stores import acceptance, casework
-from core.stores.acceptance import Place
+from core.stores import casework, commit_order
 from core.stores.casework import ArrivedLabel
+from core.stores.commit_order import Place
 from core.tables.flow import Transaction
 from models.features.online import OnlineFeatures
 from workers.past import as_taken
@@ -37,7 +37,7 @@ async def take_tail(resources: Resources, features: OnlineFeatures, tail: Tail, 
     """
     while True:
         async with resources.postgres.reading() as work:
-            behind = await acceptance.accepted_behind(work, tail.place, settled=settled, limit=BATCH)
+            behind = await commit_order.accepted_behind(work, tail.place, settled=settled, limit=BATCH)
             labels = await casework.labels_since(work, tail.labels_from, limit=MOST_LABELS)
         rows = [row for _, row in behind]
         last = len(rows) < BATCH

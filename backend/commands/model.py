@@ -8,7 +8,7 @@ import typer
 
 from backend.commands.common import MODEL, DataDir, Json, show, show_json, with_resources
 from backend.commands.people import by_command_line
-from core.base.errors import NotFound, RondaError
+from core.base.errors import NotAllowedNow, NotFound, RondaError
 
 if TYPE_CHECKING:
     from core.acts.audit import Actor
@@ -121,7 +121,7 @@ def features_rebuild(data_dir: DataDir = None) -> None:
     from backend.display import Display, Step
     from workers.rebuild import rebuild_features
 
-    async def rebuild(resources: "Resources") -> int:
+    async def rebuild(resources: "Resources") -> int | None:
         with Display().progress() as steps:
             count = await rebuild_features(
                 resources,
@@ -131,7 +131,10 @@ def features_rebuild(data_dir: DataDir = None) -> None:
             steps.done()
             return count
 
-    show(f"{with_resources(data_dir, rebuild):,} payments are in the feature state")
+    count = with_resources(data_dir, rebuild)
+    if count is None:
+        raise NotAllowedNow("another process rebuilds the feature state already")
+    show(f"{count:,} payments are in the feature state")
 
 
 @features.command("check")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from alembic import op
 
-from backend.migrations.rights import APP_ROLE
+from backend.migrations.rights import APP_ROLE, refusing
 
 MONTHS_AHEAD: Final = 3
 
@@ -81,6 +81,7 @@ def partition_by_month(table: str, key: str, *, primary_key: str) -> None:
     op.execute(f'ALTER TABLE "{table}" RENAME TO {old}')
     op.execute(f'CREATE TABLE "{table}" (LIKE {old} INCLUDING DEFAULTS INCLUDING IDENTITY) PARTITION BY RANGE ({key})')
     op.execute(f'CREATE TABLE {table}_other PARTITION OF "{table}" DEFAULT')
+    op.execute(refusing(f"{table}_other"))
     first = _rows(f"SELECT min({key}::text) FROM {old}")[0][0]  # noqa: S608 - names of ours
     since = int(first.replace("-", "")[:12], 16) / 1000 if first else None
     make_partitions("now()" if since is None else f"to_timestamp({since})")

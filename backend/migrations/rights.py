@@ -12,7 +12,8 @@ APPEND_ONLY = ("audit_event", "decision", "label", "note", "policy", "transactio
 """Tables of the first revision."""
 
 
-def _trigger(table: str) -> str:
+def refusing(table: str) -> str:
+    """The trigger that keeps a table, or one of its partitions, append-only, also for its owner."""
     return (
         f'CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON "{table}" '
         "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
@@ -40,20 +41,19 @@ STATEMENTS: tuple[str, ...] = (
     """CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
     END $$""",
-    *(_trigger(table) for table in APPEND_ONLY),
+    *(refusing(table) for table in APPEND_ONLY),
 )
 
 
 def append_only(table: str) -> tuple[str, ...]:
     """For a table that a later revision makes: the application reads and adds, and nobody changes."""
-    return (f'GRANT SELECT, INSERT ON "{table}" TO {APP_ROLE}', _trigger(table))
+    return (f'GRANT SELECT, INSERT ON "{table}" TO {APP_ROLE}', refusing(table))
 
 
 AUDIT_EVENT: tuple[str, ...] = (
     f"GRANT SELECT ON audit_event TO {APP_ROLE}, {SEALER_ROLE}",
     f"GRANT INSERT ({AUDIT_COLUMNS}) ON audit_event TO {APP_ROLE}",
-    _trigger("audit_event"),
-    _trigger("audit_event_other"),
+    refusing("audit_event"),
 )
 """For the table made anew by month."""
 
@@ -62,5 +62,5 @@ SEALER: tuple[str, ...] = (
     f"GRANT SELECT ON audit_event, audit_seal, audit_checkpoint TO {SEALER_ROLE}",
     f"GRANT INSERT ON audit_seal, audit_checkpoint TO {SEALER_ROLE}",
     f"GRANT SELECT ON audit_seal, audit_checkpoint TO {APP_ROLE}",
-    *(_trigger(table) for table in ("audit_seal", "audit_checkpoint")),
+    *(refusing(table) for table in ("audit_seal", "audit_checkpoint")),
 )

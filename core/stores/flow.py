@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal_column, or_, text, update
+from sqlalchemy import ColumnElement, func, or_, text, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
@@ -209,36 +209,6 @@ async def search_transactions(
     if wanted.until:
         query = query.where(col(Transaction.occurred_at) < wanted.until)
     return [(row[0], row[1]) for row in (await work.session.exec(query)).all()]
-
-
-async def walk_accepted(work: UnitOfWork, *, batch: int = 5000) -> AsyncIterator[Sequence[Transaction]]:
-    """Every transaction in the order it was accepted (commit order, then uid), in batches."""
-    last: tuple[str, UUID] = ("0", UUID(int=0))
-    after = text("(transaction.xid, transaction.uid) > (CAST(CAST(:xid AS text) AS xid8), CAST(:uid AS uuid))")
-    while True:
-        query: Any = (
-            select(Transaction, literal_column("CAST(transaction.xid AS text)"))
-            .where(after.bindparams(xid=last[0], uid=last[1]))
-            .order_by(text("transaction.xid, transaction.uid"))
-            .limit(batch)
-        )
-        rows = (await work.session.exec(query)).all()
-        if not rows:
-            return
-        yield [row[0] for row in rows]
-        last = (rows[-1][1], rows[-1][0].uid)
-        work.session.expunge_all()
-
-
-async def accepted_since(work: UnitOfWork, since: datetime, *, limit: int) -> Sequence[Transaction]:
-    """In the order of acceptance."""
-    query = (
-        select(Transaction)
-        .where(col(Transaction.accepted_at) >= since)
-        .order_by(text("transaction.xid, transaction.uid"))
-        .limit(limit)
-    )
-    return (await work.session.exec(query)).all()
 
 
 async def walk_logged_vectors(

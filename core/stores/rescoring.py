@@ -33,6 +33,8 @@ async def degraded(
             Decision.version == 1,
             or_(col(Decision.features_status) == FeaturesStatus.DEGRADED.value, col(Decision.score).is_(None)),
             col(Decision.decided_at) >= since,
+            # No scorer survived these; they are answered by a dead letter, and by whoever sends that again.
+            Decision.features_status != FeaturesStatus.ABSENT.value,
             without,
             ~exists().where(col(later.transaction_uid) == col(Decision.transaction_uid), col(later.version) > 1),
         )

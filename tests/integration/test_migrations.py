@@ -1,6 +1,8 @@
 """The migrations make exactly the schema that the tables describe."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +22,19 @@ from tests import servers
 from tests.servers import Server
 from workers.runner import JobContext
 from workers.schedule import make_partitions
+
+
+@asynccontextmanager
+async def database_at(server: Server, revision: str) -> AsyncIterator[str]:
+    """The URL of a database as an older version left it."""
+    name = f"test_{uuid4().hex[:12]}"
+    url = servers.with_database(server.url, name)
+    await servers.run_sql(server.url, f"CREATE DATABASE {name}")
+    try:
+        await asyncio.to_thread(command.upgrade, _config(url), revision)
+        yield url
+    finally:
+        await servers.run_sql(server.url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def test_nothing_differs_between_migrations_and_tables(resources: Resources) -> None:
@@ -63,11 +78,7 @@ VALUES ('first', 'a', 1, 'retired', 1, '{}', now(), 'user:a', now() - interval '
 
 
 async def test_models_of_the_first_schema_find_their_stages(postgres_server: Server) -> None:
-    name = f"test_{uuid4().hex[:12]}"
-    url = servers.with_database(postgres_server.url, name)
-    await servers.run_sql(postgres_server.url, f"CREATE DATABASE {name}")
-    try:
-        await asyncio.to_thread(command.upgrade, _config(url), "0001")
+    async with database_at(postgres_server, "0001") as url:
         await servers.run_sql(url, MODELS)
         await asyncio.to_thread(migrate, url)
         connection = await asyncpg.connect(url)
@@ -75,8 +86,6 @@ async def test_models_of_the_first_schema_find_their_stages(postgres_server: Ser
             found = await connection.fetch("SELECT id, stage, refusals, replaced FROM model")
         finally:
             await connection.close()
-    finally:
-        await servers.run_sql(postgres_server.url, f"DROP DATABASE {name} WITH (FORCE)")
     assert {row["id"]: (row["stage"], row["refusals"], row["replaced"]) for row in found} == {
         "first": ("retired", "[]", None),
         "second": ("retired", "[]", None),
@@ -114,11 +123,7 @@ VALUES ('01900000-0000-7000-8000-000000000003', '01900000-0000-7000-8000-0000000
 
 
 async def test_rows_of_an_older_schema_move_into_their_months(postgres_server: Server) -> None:
-    name = f"test_{uuid4().hex[:12]}"
-    url = servers.with_database(postgres_server.url, name)
-    await servers.run_sql(postgres_server.url, f"CREATE DATABASE {name}")
-    try:
-        await asyncio.to_thread(command.upgrade, _config(url), "0003")
+    async with database_at(postgres_server, "0003") as url:
         await servers.run_sql(url, OLD_ROWS)
         await asyncio.to_thread(migrate, url)
         connection = await asyncpg.connect(url)
@@ -136,8 +141,6 @@ async def test_rows_of_an_older_schema_move_into_their_months(postgres_server: S
                 await connection.execute("UPDATE alert SET transaction_uid = gen_random_uuid()")
         finally:
             await connection.close()
-    finally:
-        await servers.run_sql(postgres_server.url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def test_the_application_makes_the_next_months_and_nothing_else(resources: Resources, postgres_url: str) -> None:
@@ -155,7 +158,8 @@ async def test_the_application_makes_the_next_months_and_nothing_else(resources:
             async with resources.postgres.engine.connect() as ours:
                 with pytest.raises(DBAPIError, match="permission denied"):
                     await ours.execute(text(f"INSERT INTO {table} SELECT * FROM {table}"))
-        for table in (newest, "transaction", "transaction_key"):
+        others = ("transaction_other", "decision_other", "audit_event_other", "transaction_key_0")
+        for table in (newest, "transaction", "transaction_key", *others):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
                 await connection.execute(f"DELETE FROM {table}")
         await connection.execute("BEGIN; LOCK TABLE decision IN ACCESS SHARE MODE")

@@ -1,8 +1,6 @@
 """The whole walk with the real parts: posted, scored by a worker, alerted, labelled, trained on, promoted, taken up."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,25 +21,11 @@ from core.stores import flow, policy
 from core.tables.policy import RegisteredModel
 from models.features.catalogue import NAMES
 from tests.integration.conftest import Api, payment
+from tests.jobs import running
 from workers.reconcile import reconcile_once
 from workers.retrain import train_and_register
-from workers.roster import JOBS
-from workers.runner import JobContext
 
 SECOND = Actor(ActorType.USER, "second")
-
-
-@asynccontextmanager
-async def working(resources: Resources, *names: str) -> AsyncIterator[None]:
-    """The named jobs run; they are stopped as a deployment stops them."""
-    context = JobContext(resources, asyncio.Event())
-    tasks = [asyncio.create_task(JOBS[name](context)) for name in names]
-    try:
-        yield
-        assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
-    finally:
-        context.stopping.set()
-        await asyncio.gather(*tasks)
 
 
 async def decision_of(api: Api, ident: str, within_s: float = 60) -> dict[str, Any]:
@@ -80,7 +64,7 @@ async def promoted(resources: Resources, model: RegisteredModel) -> None:
 
 
 async def test_without_a_model_nothing_is_approved(api: Api, resources: Resources) -> None:
-    async with working(resources, "score", "relay"):
+    async with running(resources, "score", "relay"):
         await api.client.post("/v1/transactions", json=payment("early"))
         found = await decision_of(api, "early")
     assert (found["decision"]["outcome"], found["decision"]["score"], found["decision"]["model"]) == (
@@ -96,7 +80,7 @@ async def test_the_loop_closes(api: Api, resources: Resources, history: None) ->
     first = await trained(resources)
     await promoted(resources, first)
     now = datetime.now(UTC).isoformat()
-    async with working(resources, "score", "relay", "feedback"):
+    async with running(resources, "score", "relay", "feedback"):
         async with asyncio.timeout(60):
             while (await asked(api, now))["decision"]["model"] != first.id:
                 await asyncio.sleep(0.2)
@@ -124,7 +108,7 @@ async def asked(api: Api, occurred_at: str) -> dict[str, Any]:
 
 
 async def test_a_redelivery_changes_nothing(api: Api, resources: Resources) -> None:
-    async with working(resources, "score", "relay"):
+    async with running(resources, "score", "relay"):
         await api.client.post("/v1/transactions", json=payment("twice", customer_id="cus_twice"))
         first = await decision_of(api, "twice")
         async with resources.postgres.reading() as work:
@@ -144,7 +128,7 @@ async def test_a_redelivery_changes_nothing(api: Api, resources: Resources) -> N
 
 async def test_what_cannot_be_read_is_buried_with_its_reason(api: Api, resources: Resources) -> None:
     await resources.bus.publish([Outgoing(score_queue(0), "poison", b"\xff not a message")])
-    async with working(resources, "score", "relay", "bury"):
+    async with running(resources, "score", "relay", "bury"):
         await api.client.post("/v1/transactions", json=payment("innocent"))
         await decision_of(api, "innocent")
         async with asyncio.timeout(30):
@@ -160,7 +144,7 @@ async def test_what_cannot_be_read_is_buried_with_its_reason(api: Api, resources
 
 
 async def test_an_emptied_feature_store_degrades_and_comes_back(api: Api, resources: Resources) -> None:
-    async with working(resources, "score", "relay"):
+    async with running(resources, "score", "relay"):
         await api.client.post("/v1/transactions", json=payment("before", customer_id="cus_lost"))
         await decision_of(api, "before")
         await resources.redis.flushall()
@@ -193,13 +177,13 @@ async def test_a_lost_message_is_sent_again(api: Api, resources: Resources) -> N
         while (count := await reconcile_once(resources, later)) == 0:
             await asyncio.sleep(0.2)
     assert count == 1
-    async with working(resources, "score", "relay"):
+    async with running(resources, "score", "relay"):
         assert (await decision_of(api, "lost"))["decision"]["version"] == 1
 
 
 async def test_the_export_shows_every_decision_once(api: Api, resources: Resources) -> None:
     idents = [f"exp-{n}" for n in range(120)]
-    async with working(resources, "score", "relay"):
+    async with running(resources, "score", "relay"):
         bodies = [payment(ident, customer_id=f"cus_{n % 7}") for n, ident in enumerate(idents)]
         await asyncio.gather(*(api.client.post("/v1/transactions", json=body) for body in bodies))
         seen: list[str] = []

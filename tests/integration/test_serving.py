@@ -3,8 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from math import exp
 from typing import Any
@@ -15,7 +14,6 @@ from sqlalchemy import text
 from core.acts import registry
 from core.acts.audit import Actor, system
 from core.acts.registry import NewModel
-from core.base import telemetry
 from core.base.hashing import lot
 from core.base.ids import ModelId
 from core.base.settings import Settings
@@ -25,31 +23,13 @@ from core.stores import policy
 from core.tables.policy import RegisteredModel
 from models.features.catalogue import CATALOGUE_VERSION
 from tests.integration.conftest import Api, payment
+from tests.jobs import running
 from tests.small_models import SmallModel
 from workers.control import _PURPOSE, ControlSample
 from workers.lineup import IN_USE, SHADOWS, LineupKeeper
-from workers.roster import JOBS
-from workers.runner import JobContext
 
 SECOND = Actor(ActorType.USER, "second")
 LOW, HIGH = SmallModel(100_000, -4.0, 4.0, name="low"), SmallModel(50_000, -3.0, 5.0, name="high")
-
-
-@asynccontextmanager
-async def scoring(resources: Resources) -> AsyncIterator[None]:
-    """Once the scorer's features are whole: before that it decides without a model."""
-    context = JobContext(resources, asyncio.Event())
-    telemetry.FEATURES_WHOLE.set(0)
-    tasks = [asyncio.create_task(JOBS[name](context)) for name in ("score", "relay")]
-    try:
-        async with asyncio.timeout(30):
-            while not telemetry.FEATURES_WHOLE.collect()[0].samples[0].value:
-                await asyncio.sleep(0.05)
-        yield
-        assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
-    finally:
-        context.stopping.set()
-        await asyncio.gather(*tasks)
 
 
 async def registered(resources: Resources, small: SmallModel) -> RegisteredModel:
@@ -133,7 +113,7 @@ async def test_a_shadow_scores_the_same_payments_and_changes_nothing(api: Api, r
     champion, shadow = await registered(resources, LOW), await registered(resources, HIGH)
     await promoted(resources, champion)
     await shadowing(resources, shadow)
-    async with scoring(resources):
+    async with running(resources, "score", "relay"):
         await loaded(resources, champion, IN_USE)
         await loaded(resources, shadow, SHADOWS)
         # 100, 600 and 1,100: low by both models, high by the shadow only, high by both.
@@ -192,7 +172,7 @@ async def test_a_swap_in_full_flow_loses_nothing_and_mixes_nothing(api: Api, res
 
     if await champion_id(resources) != first.id:
         await promoted(resources, first)
-    async with scoring(resources):
+    async with running(resources, "score", "relay"):
         await loaded(resources, first, IN_USE)
         await asyncio.gather(keep_posting(), swap_twice())
         found = await all_decided(resources, "fl", sent)
@@ -225,7 +205,7 @@ async def sampling(sampled: Settings, resources: Resources) -> Resources:
 async def test_a_control_sample_of_approved_payments_is_looked_at(api: Api, sampling: Resources) -> None:
     model = await registered(sampling, SmallModel(100_000, unusual_above=30_000, name="with anomaly"))
     await promoted(sampling, model)
-    async with scoring(sampling):
+    async with running(sampling, "score", "relay"):
         await loaded(sampling, model, IN_USE)
         # 100: usual. 500: unlike any in training. 1,500: an alert on its own merit.
         await posted(api, bodies("co", 120, lambda n: ("100.00", "500.00", "1500.00")[n % 3]))

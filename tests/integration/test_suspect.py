@@ -1,8 +1,7 @@
 """Messages that come back, on both buses: what is poisonous dies alone, and an outage is nobody's fault."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -22,25 +21,12 @@ from core.contracts.topology import DEAD, SUSPECT, score_queue
 from core.infra.resources import Resources
 from core.stores import dead_letters, flow
 from core.tables.flow import DeadLetter
+from tests.jobs import running
 from tests.poison import POISON, accept, payments
 from workers import handling
 from workers.reconcile import reconcile_once
-from workers.roster import JOBS
-from workers.runner import JobContext
 
 TEST = system("test")
-
-
-@asynccontextmanager
-async def working(resources: Resources, *names: str) -> AsyncIterator[None]:
-    context = JobContext(resources, asyncio.Event())
-    tasks = [asyncio.create_task(JOBS[name](context)) for name in names]
-    try:
-        yield
-        assert not any(task.done() for task in tasks), tasks
-    finally:
-        context.stopping.set()
-        await asyncio.gather(*tasks)
 
 
 async def decided(resources: Resources, uids: Sequence[UUID], within_s: float = 60) -> dict[UUID, Any]:
@@ -73,7 +59,7 @@ def poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_poisonous_payment_dies_alone_and_is_answered(on_bus: Resources, poisonous: None) -> None:
     batch = payments(6, {2})
-    async with working(on_bus, "score", "bury"):
+    async with running(on_bus, "score", "bury"):
         await accept(on_bus, [batch])
         found = await decided(on_bus, [payment.uid for payment in batch])
     poison = batch[2]
@@ -94,7 +80,7 @@ async def test_a_poisonous_payment_dies_alone_and_is_answered(on_bus: Resources,
 
 async def test_a_redriven_payment_has_all_its_attempts_again(on_bus: Resources, poisonous: None) -> None:
     [payment] = payments(1, {0})
-    async with working(on_bus, "score", "bury", "relay"):
+    async with running(on_bus, "score", "bury", "relay"):
         await accept(on_bus, [[payment]])
         await decided(on_bus, [payment.uid])
         first = next(one for one in await letters(on_bus) if one.transaction_uid == payment.uid)
@@ -123,7 +109,7 @@ async def test_an_outage_is_nobodys_fault(on_bus: Resources, monkeypatch: pytest
     monkeypatch.setattr(workers.score._ScoringDesk, "_store", stored)
     before = len(await letters(on_bus))
     batch = payments(3)
-    async with working(on_bus, "score", "bury"):
+    async with running(on_bus, "score", "bury"):
         await accept(on_bus, [batch])
         found = await decided(on_bus, [payment.uid for payment in batch])
     assert refusals == 12
@@ -144,7 +130,7 @@ async def test_a_batch_that_hangs_is_given_up(on_bus: Resources, monkeypatch: py
 
     monkeypatch.setattr(workers.score.LiveFeatures, "vectors", slow)
     [payment] = payments(1)
-    async with working(on_bus, "score"):
+    async with running(on_bus, "score"):
         await accept(on_bus, [[payment]])
         await decided(on_bus, [payment.uid])
     assert hung == 1

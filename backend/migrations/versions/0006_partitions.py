@@ -29,6 +29,7 @@ def upgrade() -> None:
             f"CREATE TABLE transaction_key_{rest} PARTITION OF transaction_key "
             f"FOR VALUES WITH (MODULUS {KEY_PARTITIONS}, REMAINDER {rest})"
         )
+        op.execute(rights.refusing(f"transaction_key_{rest}"))
     op.execute("INSERT INTO transaction_key SELECT transaction_id, source_id, uid, body_sha FROM transaction")
     partition_by_month("transaction", "uid", primary_key="uid")
     op.drop_column("transaction", "body_sha")

@@ -1,6 +1,6 @@
-"""SQL of the order of acceptance: what came since a place in it."""
+"""SQL of the order of acceptance, which is that of commits: all of it, and what came since a place in it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,6 +66,15 @@ async def accepted_behind(
     if settled:
         query = query.where(text("transaction.xid < pg_snapshot_xmin(pg_current_snapshot())"))
     return [(Place(int(xid), row.uid), row) for xid, row in (await work.session.exec(query)).all()]
+
+
+async def walk(work: UnitOfWork, *, batch: int = 5000) -> AsyncIterator[Sequence[Transaction]]:
+    """Every transaction, in batches."""
+    place = Place()
+    while behind := await accepted_behind(work, place, settled=False, limit=batch):
+        yield [row for _, row in behind]
+        place = behind[-1][0]
+        work.session.expunge_all()
 
 
 async def imported_since(work: UnitOfWork, since: datetime) -> bool:
