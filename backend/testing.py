@@ -16,6 +16,9 @@ from backend.packages import ensure_packages
 from core.base.errors import InvalidInput
 
 HOME = Path(__file__).parent.parent
+PYTEST = (sys.executable, "-m", "pytest")
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile")
+"""A file on each core; what needs servers has its own on each."""
 PYTEST_NO_TESTS = 5
 
 
@@ -38,11 +41,10 @@ STAGES = (
     Stage("format", (_tool("ruff"), "format", "--check", ".")),
     Stage("types", (_tool("mypy"),)),
     Stage("imports", (_tool("lint-imports"),)),
-    # Unit tests start no servers: a file on each core.
-    Stage("unit", (sys.executable, "-m", "pytest", "tests/unit", "-n", "auto", "--dist", "loadfile"), tests=True),
-    Stage("tests", (sys.executable, "-m", "pytest", "--ignore=tests/unit", "--ignore=tests/e2e"), tests=True),
+    Stage("tests", (*PYTEST, *SIDE_BY_SIDE, "--ignore=tests/faults", "--ignore=tests/e2e"), tests=True),
+    Stage("faults", (*PYTEST, "tests/faults"), tests=True),
     # Browser tests have a process of their own: Playwright's event loop and pytest-asyncio's do not share one.
-    Stage("browser", (sys.executable, "-m", "pytest", "tests/e2e"), tests=True),
+    Stage("browser", (*PYTEST, "tests/e2e"), tests=True),
 )
 
 

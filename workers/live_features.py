@@ -51,9 +51,9 @@ KNOWN = 100
 
 @dataclass(frozen=True)
 class _Recovered:
-    """tail: where to go on. since: the gap's when it was begun."""
+    """tail: where to go on; None = nothing is missing. since: the gap's when it was begun."""
 
-    tail: Tail
+    tail: Tail | None
     run: str
     since: datetime | None
 
@@ -158,7 +158,8 @@ class LiveFeatures:
                 gap.later()  # another process rebuilds, or older payments were left out meanwhile
                 return False
             async with asyncio.timeout(LAST_STEP_S):
-                await take_tail(self._resources, self._features, recovered.tail, settled=False)
+                if recovered.tail:
+                    await take_tail(self._resources, self._features, recovered.tail, settled=False)
                 await self._features.vouch(recovered.run)
         except (FeaturesUnavailable, Unavailable, TimeoutError) as error:
             log.info("features are not back yet", detail=str(error))
@@ -180,19 +181,26 @@ class LiveFeatures:
             prepared, rebuilt = await self._features.prepare(), True
         newer = rebuilt or self._generation not in (None, prepared.generation)
         tail = await self._start(since, prepared, newer=newer)
-        if gap.start:
+        if tail and gap.start:
             tail = Tail(min(tail.place, gap.start.place), min(tail.labels_from, gap.start.labels_from))
-        gap.start = tail
+        gap.start = tail = tail or gap.start
         self._generation = prepared.generation
-        tail = await take_tail(self._resources, self._features, tail, settled=True)
+        if tail:
+            tail = await take_tail(self._resources, self._features, tail, settled=True)
         return _Recovered(tail, prepared.run, since)
 
-    async def _start(self, since: datetime | None, prepared: Prepared, *, newer: bool) -> Tail:
-        """A state that was built meanwhile holds what was left out before. One whose server was restarted may have lost its newest part."""
+    async def _start(self, since: datetime | None, prepared: Prepared, *, newer: bool) -> Tail | None:
+        """A state that was built meanwhile holds what was left out before. One whose server was restarted may have lost its newest part.
+
+        None where neither is so: what is accepted and not taken yet is on its way to a scorer, and taking the newest of it here would
+        put it before older payments that still wait.
+        """
         now = utc_now()
         moments = [] if prepared.whole else [now - self._window]
         if since is not None and not newer:
             moments.append(since)
+        if not moments and not newer:
+            return None
         async with self._resources.postgres.reading() as work:
             places = [await commit_order.newest_settled(work)]
             places += [Place.parse(prepared.until)] if newer and prepared.until else []

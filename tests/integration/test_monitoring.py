@@ -38,7 +38,7 @@ from models.monitoring.sampling import stretches
 from models.scoring.dataset import Dataset
 from models.scoring.training import SearchOptions, TrainingOptions, train
 from tests.integration.conftest import Api
-from tests.integration.test_pipeline import working
+from tests.jobs import running
 from workers.history import read_history
 from workers.monitor import ACTOR, due, watch_champion
 
@@ -121,7 +121,7 @@ async def story(api: Api, resources: Resources) -> Story:
 
 async def live_through(story: Story, resources: Resources, first: int, last: int, *, times: int = 1) -> None:
     """Post the payments of these days and record the labels that came in them, two days at a time."""
-    async with working(resources, "score", "relay", "feedback"):
+    async with running(resources, "score", "relay", "feedback"):
         for day in range(first, last, 2):
             await post(story, resources, story.payments(day, day + 2), times)
             await say(story, resources, story.until_of(day), story.until_of(day + 2))
@@ -225,7 +225,7 @@ async def test_payments_as_ever_propose_nothing_and_other_amounts_do(
 
 async def looked_at_by_the_job(story: Story, resources: Resources) -> ModelWatch:
     """The first look comes by itself, and the next one not before its time nor without news."""
-    async with working(resources, "monitor"), asyncio.timeout(120):
+    async with running(resources, "monitor"), asyncio.timeout(120):
         while True:
             async with resources.postgres.reading() as work:
                 watch = await policy.latest_watch(work, ModelId(story.model.id))

@@ -1,0 +1,131 @@
+"""A running Ronda for a whole file of fault tests, a source for each test, and the table of what became of its payments."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, fields
+
+import pytest
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from core.acts import people
+from core.acts.audit import system as system_actor
+from core.base.settings import Settings
+from core.contracts.topology import queues
+from core.infra.resources import Resources, open_resources
+from core.infra.signing import ensure_local_keys
+from models.scoring.scorer import Scorer
+from tests.faults import checker, model
+from tests.faults.checker import Account
+from tests.faults.client import Client, Ledger
+from tests.faults.system import System, running_system
+
+CLI = system_actor("cli")
+ACCOUNTS = pytest.StashKey[list[Account]]()
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much a fault test does. `long`: the numbers of a nightly run."""
+
+    long: bool
+
+    def of(self, short: int, long: int) -> int:
+        return long if self.long else short
+
+
+@dataclass
+class Run:
+    """One test's source, and what it was answered."""
+
+    name: str
+    system: System
+    resources: Resources
+    source: str
+    client: Client
+    scorer: Scorer
+    accounts: list[Account]
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.client.ledger
+
+    async def settle(self, seed: int) -> Account:
+        """Waits until everything is decided, keeps the account for the closing table, and checks it."""
+        found = await checker.account(
+            self.name, seed, self.system, self.resources, self.ledger, self.source, self.scorer
+        )
+        self.accounts.append(found)
+        found.check()
+        return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes a seed runs once in the short profile, three times in the long one."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", (1, 2, 3) if metafunc.config.getoption("--faults") == "long" else (1,))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ACCOUNTS] = []
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    accounts = config.stash[ACCOUNTS]
+    if not accounts:
+        return
+    table = Table("", "", title="fault runs", show_header=False)
+    for found in accounts:
+        counts = [f"{field.name} {getattr(found, field.name)}" for field in fields(found)[3:]]
+        table.add_row(f"{found.name}\nseed {found.seed}", f"{found.faults}\n{', '.join(counts)}")
+    Console(width=160).print(table)
+
+
+@pytest.fixture(scope="session")
+def profile(long_faults: bool) -> Profile:
+    return Profile(long_faults)
+
+
+@pytest.fixture(scope="module")
+def fault_settings(
+    postgres_url: str, valkey_url: str, rabbit_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    settings = Settings(
+        database_url=SecretStr(postgres_url),
+        redis_url=SecretStr(valkey_url),
+        bus_url=SecretStr(rabbit_url),
+        data_dir=tmp_path_factory.mktemp("ronda"),
+        shards=2,
+    )
+    ensure_local_keys(settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+async def fault_resources(fault_settings: Settings) -> AsyncIterator[Resources]:
+    async with open_resources(fault_settings, "test") as resources:
+        await resources.bus.declare(queues(fault_settings.shards))
+        yield resources
+
+
+@pytest.fixture(scope="module")
+async def champion(fault_resources: Resources) -> Scorer:
+    return await model.promote(fault_resources)
+
+
+@pytest.fixture(scope="module")
+async def system(fault_settings: Settings, champion: Scorer) -> AsyncIterator[System]:
+    async with running_system(fault_settings, fault_settings.data_dir) as running:
+        yield running
+
+
+@pytest.fixture
+async def run(request: pytest.FixtureRequest, system: System, fault_resources: Resources, champion: Scorer) -> Run:
+    system.faults.clear()
+    accounts = request.config.stash[ACCOUNTS]
+    source, name = f"shop-{len(accounts)}-{id(request) % 10**9}", request.node.name
+    async with fault_resources.postgres.unit_of_work() as work:
+        await people.add_source(work, source, name, CLI)
+        key = await people.add_key(work, source, CLI)
+    ledger = Ledger(system.folder / f"{source}.ledger")
+    return Run(name, system, fault_resources, source, Client(system.base_url, key, ledger), champion, accounts)
