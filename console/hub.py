@@ -23,7 +23,7 @@ from core.base.terms import AlertStatus
 from core.contracts.topology import BELL_ALERTS, BELL_MODELS, BELL_RUNS
 from core.infra.redis import listen
 from core.infra.resources import Resources
-from core.stores import casework, people
+from core.stores import casework, people, policy
 from core.tables.casework import Alert
 
 HEARTBEAT_S: Final = 15.0
@@ -49,6 +49,10 @@ def alert_topic(alert_id: UUID) -> str:
     return f"alert:{alert_id}"
 
 
+def _alert_of(topic: str) -> UUID:
+    return UUID(topic.removeprefix("alert:"))
+
+
 def sse(*, body: str = "", event: str = "", ident: int | None = None) -> str:
     """One message; an unnamed one is swapped in by htmx, a named one becomes a DOM event."""
     lines = [f"id: {ident}"] if ident is not None else []
@@ -59,6 +63,11 @@ def sse(*, body: str = "", event: str = "", ident: int | None = None) -> str:
 
 RELOAD: Final = sse(event="ronda:reload")
 """The page fetches its list again: something was missed."""
+_MODELS_CHANGED: Final = sse(event="ronda:models")
+
+
+def _alert_changed(version: int) -> str:
+    return sse(event="ronda:alert", body=str(version))
 
 
 @dataclass(eq=False)
@@ -124,6 +133,8 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         self._rung: set[UUID] = set()
         self._models_rang = False
+        self._models_told: tuple[object, ...] | None = None
+        """Stages and progress at the last look."""
         self._wake = asyncio.Event()
         self._known: dict[UUID, int] = {}
         """Alert versions last told, the newest told last."""
@@ -173,6 +184,8 @@ class Hub:
         self._listeners.add(listener)
         if listener.topic == QUEUE:
             await self._catch_up(listener, to_ms(listener.since) if last_id_ms is None else last_id_ms)
+        elif last_id_ms is not None:
+            await self._say_again(listener)
 
     async def _catch_up(self, listener: Listener, from_ms: int) -> None:
         """What changed between the page's rendering, or its last message, and now."""
@@ -187,11 +200,23 @@ class Hub:
             changes, counts = await self._read(list(missed))
             listener.push(queue_message(listener, changes, counts, to_ms(utc_now())))
 
+    async def _say_again(self, listener: Listener) -> None:
+        """For a page that was away: a browser hangs up on a tab in the background, and bells rang meanwhile."""
+        if listener.topic == MODELS:
+            listener.push(_MODELS_CHANGED)
+            return
+        async with self._resources.postgres.reading() as work:
+            versions = await casework.alert_versions(work, [_alert_of(listener.topic)], newest=0)
+        for version in versions.values():
+            listener.push(_alert_changed(version))
+
     async def messages(self, listener: Listener, still_allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
         """What goes over the wire until the client leaves, the session ends or the server stops."""
         asked = time.monotonic()
         try:
-            yield "retry: 1000\n: hello\n\n"
+            # The queue's streams come back with the last message they saw, the others only have to say that they come back.
+            known = "" if listener.topic == QUEUE else f"id: {to_ms(utc_now())}\n"
+            yield f"{known}retry: 1000\n: hello\n\n"
             while not self._stopping:
                 message: str | None = ": tick\n\n"
                 with suppress(TimeoutError):
@@ -229,6 +254,7 @@ class Hub:
             try:
                 if time.monotonic() - checked >= RECHECK_S:
                     self._ring(await self._untold())
+                    await self._look_at_models()
                     checked = time.monotonic()
                 await self._announce()
             except RondaError as error:
@@ -247,10 +273,16 @@ class Hub:
             self._complete_since_ms = asked_at_ms
         return {ident for ident, version in versions.items() if self._known.get(ident) != version}
 
+    async def _look_at_models(self) -> None:
+        async with self._resources.postgres.reading() as work:
+            found = await policy.standing(work)
+        self._models_rang |= self._models_told not in (None, found)
+        self._models_told = found
+
     async def _announce(self) -> None:
         if self._models_rang:
             self._models_rang = False
-            self._send(MODELS, sse(event="ronda:models"))
+            self._send(MODELS, _MODELS_CHANGED)
         while self._rung:
             chosen = [self._rung.pop() for _ in range(min(_AT_ONCE, len(self._rung)))]
             try:
@@ -274,7 +306,7 @@ class Hub:
         for change in changes:
             self._known.pop(change.alert.id, None)
             self._known[change.alert.id] = change.alert.version
-            self._send(alert_topic(change.alert.id), sse(event="ronda:alert", body=str(change.alert.version)))
+            self._send(alert_topic(change.alert.id), _alert_changed(change.alert.version))
         while len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
         now_ms = to_ms(utc_now())

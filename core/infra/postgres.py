@@ -69,9 +69,10 @@ class Postgres:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[UnitOfWork]:
-        """A read-only transaction: writing in it is refused by the server."""
+        """A read-only transaction of one snapshot: what a page shows goes together, and the server refuses writes."""
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         async with self.unit_of_work() as work:
-            await work.session.connection(execution_options={"postgresql_readonly": True})
+            await work.session.connection(execution_options=options)
             yield work
 
     async def answers(self, within_s: float) -> bool:

@@ -114,6 +114,15 @@ async def runs(work: UnitOfWork, limit: int) -> Sequence[TrainingRun]:
     return (await work.session.exec(query)).all()
 
 
+async def standing(work: UnitOfWork, newest: int = 100) -> tuple[Any, ...]:
+    """Equal as long as no model changed its stage and no training got further."""
+    model = select(RegisteredModel.id, RegisteredModel.stage)
+    run = select(TrainingRun.id, TrainingRun.status, TrainingRun.progress, TrainingRun.step)
+    models = await work.session.exec(model.order_by(col(RegisteredModel.trained_at).desc()).limit(newest))
+    trainings = await work.session.exec(run.order_by(col(TrainingRun.requested_at).desc()).limit(newest))
+    return (*models.all(), *trainings.all())
+
+
 async def unfinished_run(work: UnitOfWork) -> TrainingRun | None:
     """A run that is asked for or under way."""
     states = (RunStatus.REQUESTED.value, RunStatus.RUNNING.value)

@@ -8,14 +8,16 @@ from datetime import timedelta
 
 import pytest
 
-from console.hub import STREAMS_A_USER
+from console.hub import RECHECK_S, STREAMS_A_USER
 from core.acts import casework
 from core.acts.audit import Actor
-from core.base.ids import UserId
-from core.base.terms import ActorType, Role
+from core.base.clock import utc_now
+from core.base.ids import UserId, new_uuid
+from core.base.terms import ActorType, Role, RunStatus
 from core.contracts.topology import BELL_ALERTS
 from core.infra.redis import ring
 from core.infra.resources import Resources
+from core.tables.policy import TrainingRun
 from tests.integration.conftest import Api
 from tests.integration.console_browser import Browser, a_user, an_alert, browser, next_message
 
@@ -69,6 +71,34 @@ async def test_a_page_that_comes_back_gets_what_it_missed(analyst: Browser, reso
 async def test_a_stream_from_before_this_process_is_told_to_load_afresh(analyst: Browser) -> None:
     async with analyst.client.stream("GET", "/stream/queue", headers={"Last-Event-ID": "1700000000000"}) as stream:
         await asyncio.wait_for(next_message(stream.aiter_lines(), "ronda:reload"), 20)
+
+
+async def test_a_page_that_comes_back_hears_of_its_alert_and_of_the_models(
+    analyst: Browser, resources: Resources
+) -> None:
+    """A browser hangs up on a tab in the background; what changed meanwhile is told when the tab is looked at again."""
+    alert_id = await an_alert(resources)
+    for path, event in ((f"/stream/alerts/{alert_id}", "ronda:alert"), ("/stream/models", "ronda:models")):
+        async with analyst.client.stream("GET", path) as stream:
+            hello = await asyncio.wait_for(next_message(stream.aiter_lines(), "hello"), 20)
+        last_id = re.search(r"^id: (\d+)", hello, re.M)
+        assert last_id
+        async with analyst.client.stream("GET", path, headers={"Last-Event-ID": last_id[1]}) as stream:
+            await asyncio.wait_for(next_message(stream.aiter_lines(), event), 3)
+
+
+async def test_a_training_whose_bell_was_lost_is_seen_all_the_same(analyst: Browser, resources: Resources) -> None:
+    async with analyst.client.stream("GET", "/stream/models") as stream:
+        lines = stream.aiter_lines()
+        await asyncio.wait_for(next_message(lines, "hello"), 20)
+        await asyncio.sleep(RECHECK_S)  # the hub has had its first look
+        async with resources.postgres.unit_of_work() as work:
+            run = TrainingRun(
+                id=new_uuid(), status=RunStatus.DONE.value, requested_by="system:test", requested_at=utc_now()
+            )
+            work.session.add(run)  # no bell
+            await work.session.flush()
+        await asyncio.wait_for(next_message(lines, "ronda:models"), 20)
 
 
 async def test_a_user_holds_only_so_many_streams(analyst: Browser) -> None:
