@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
+import psutil
 import pytest
 from pydantic import SecretStr
 
@@ -423,6 +424,8 @@ async def test_a_frozen_server_fails_publishing_in_time(bus_url: str, bus_server
         os.kill(bus_server.running.pid, signal.SIGSTOP)
         try:
             async with asyncio.timeout(PATIENCE_S):
+                while psutil.Process(bus_server.running.pid).status() != psutil.STATUS_STOPPED:
+                    await asyncio.sleep(0.01)  # a busy machine does not stop a process at once
                 with pytest.raises(PublishFailed) as caught:
                     await impatient.publish(outgoing(queue, 2))
             assert caught.value.facts["unconfirmed"] == ["id-2"]

@@ -1,0 +1,292 @@
+"""Guards taken out one at a time, in a copy of the tree, and the test that must notice each.
+
+A mutant is a piece of source text and what stands there instead. When the text is not where the mutant looks for it, the guard was
+rewritten: write the mutant anew, so that the test is again seen failing.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tests.faults.system import HOME
+
+PARTS = ("backend", "console", "core", "models", "workers", "tests", "pyproject.toml")
+MOST_S = 480.0
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`search` stands exactly once in `file`. `test`: a pytest node that passes without the mutant and fails with it."""
+
+    name: str
+    guard: str
+    file: str
+    search: str
+    replace: str
+    test: str
+    quick: bool = False
+    """Needs few servers or none: tried in the short profile, too."""
+
+    def applied(self, text: str) -> str:
+        """Raises AssertionError when the guard is not there, or more than once."""
+        found = text.count(self.search)
+        assert found == 1, (
+            f"{self.name}: {self.file} holds its text {found} times. Was the guard rewritten? Then write the mutant anew."
+        )
+        return text.replace(self.search, self.replace)
+
+
+MUTANTS = (
+    Mutant(
+        "a signature is not verified",
+        "only what a trusted key signed is parsed",
+        "core/infra/artifacts.py",
+        "        self._verify(sha)\n",
+        "",
+        "tests/unit/core/test_signing.py::test_a_strangers_model_is_refused_even_when_it_is_whole",
+        quick=True,
+    ),
+    Mutant(
+        "the generation is not checked",
+        "an emptied Redis is not written to as if it were whole",
+        "models/features/lua/stream.lua",
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then",
+        "if false then",
+        "tests/contract/test_features.py::test_an_emptied_redis_is_noticed_and_nothing_is_made_up",
+        quick=True,
+    ),
+    Mutant(
+        "what is not known is approved",
+        "without features or a model, at least review",
+        "core/rules/outcome.py",
+        "if status is FeaturesStatus.DEGRADED or score is None:",
+        "if False:",
+        "tests/unit/core/test_rules.py::test_the_most_severe_wins_and_nothing_unknown_is_approved",
+    ),
+    Mutant(
+        "a node passes for a leaf",
+        "nodes are hashed with a prefix of their own",
+        "core/base/merkle.py",
+        'return sha256(b"\\x01" + left + right).digest()',
+        "return sha256(left + right).digest()",
+        "tests/unit/core/test_merkle.py::test_root_peaks_and_paths",
+    ),
+    Mutant(
+        "the memo is not looked at",
+        "a payment that comes again changes no counter",
+        "models/features/lua/stream.lua",
+        "if first then return first end",
+        "if false then return first end",
+        "tests/contract/test_features.py::test_labels_count_from_their_report_and_change_nothing_scored",
+    ),
+    Mutant(
+        "a restarted Redis is believed",
+        "another run id may have lost its newest seconds",
+        "models/features/lua/stream.lua",
+        "if answering and redis.call('GET', RUN) ~=",
+        "if false and redis.call('GET', RUN) ~=",
+        "tests/integration/test_guards.py::test_a_redis_that_was_restarted_is_noticed",
+    ),
+    Mutant(
+        "a lost rebuild is published",
+        "a state is published by the server it was built on",
+        "models/features/lua/publish.lua",
+        "if run ~= ARGV[1] or ",
+        "if ",
+        "tests/integration/test_guards.py::test_a_redis_that_was_restarted_is_noticed",
+    ),
+    Mutant(
+        "a decision knows no conflict",
+        "the second decision of a payment is not stored",
+        "core/stores/flow.py",
+        "ON CONFLICT (transaction_uid, version) DO NOTHING RETURNING transaction_uid",
+        "RETURNING transaction_uid",
+        "tests/integration/test_guards.py::test_a_payment_is_decided_once",
+    ),
+    Mutant(
+        "acked before the commit",
+        "an ack follows the commit",
+        "workers/score.py",
+        "        payments = in_arrival_order(",
+        "        for delivery, _ in readable:\n            await delivery.ack()\n        payments = in_arrival_order(",
+        "tests/integration/test_guards.py::test_what_fails_before_its_commit_is_delivered_again",
+    ),
+    Mutant(
+        "a taken key is no conflict",
+        "a source's key is taken once",
+        "core/stores/accepting.py",
+        "ON CONFLICT (transaction_id, source_id) DO NOTHING RETURNING uid",
+        "RETURNING uid",
+        "tests/integration/test_guards.py::test_a_sources_key_is_taken_once",
+    ),
+    Mutant(
+        "bodies are not compared",
+        "the same id with another body is a conflict",
+        "backend/ingest.py",
+        "known.body_sha == arrival.body_sha",
+        "True",
+        "tests/integration/test_ingest_api.py::test_one_payment_is_stored_queued_and_repeatable",
+    ),
+    Mutant(
+        "marked without a confirm",
+        "an outbox row is sent when the broker confirmed it",
+        "core/acts/outbox.py",
+        'unconfirmed = set(error.facts["unconfirmed"])',
+        "unconfirmed = set()",
+        "tests/integration/test_guards.py::test_what_was_not_confirmed_stays_in_the_outbox",
+    ),
+    Mutant(
+        "unroutable messages are confirmed",
+        "a message that no queue takes is an error",
+        "core/infra/rabbit.py",
+        "mandatory=True",
+        "mandatory=False",
+        "tests/contract/test_bus.py::test_publishing_to_a_missing_queue_names_the_messages[rabbit]",
+    ),
+    Mutant(
+        "a publish waits for ever",
+        "every publish has a timeout",
+        "core/infra/rabbit.py",
+        "timeout=self._timeout_s)",
+        "timeout=None)",
+        "tests/contract/test_bus.py::test_a_frozen_server_fails_publishing_in_time[rabbit]",
+    ),
+    Mutant(
+        "returns are not counted",
+        "how often a message came back is known",
+        "core/infra/rabbit.py",
+        "self.redeliveries = returned if isinstance(returned, int) else int(bool(message.redelivered))",
+        "self.redeliveries = 0",
+        "tests/contract/test_bus.py::test_released_comes_back[rabbit]",
+    ),
+    Mutant(
+        "nobody is suspect",
+        "what came back twice leaves its company",
+        "workers/suspect.py",
+        "SUSPECT_FROM: Final = 2",
+        "SUSPECT_FROM: Final = 1000",
+        "tests/integration/test_suspect.py::test_a_poisonous_payment_dies_alone_and_is_answered[rabbit]",
+    ),
+    Mutant(
+        "the export does not wait",
+        "a cursor stops before what still runs",
+        "core/stores/flow.py",
+        '"AND d.xid < pg_snapshot_xmin(pg_current_snapshot()) "',
+        '""',
+        "tests/integration/test_guards.py::test_the_export_misses_nobody_who_commits_late",
+    ),
+    Mutant(
+        "the order of acceptance does not wait",
+        "a place in it has nothing new before it",
+        "core/stores/commit_order.py",
+        'query = query.where(text("transaction.xid < pg_snapshot_xmin(pg_current_snapshot())"))',
+        "pass",
+        "tests/integration/test_guards.py::test_the_order_of_acceptance_misses_nobody_who_commits_late",
+    ),
+    Mutant(
+        "sealed too early",
+        "only transactions that have ended are sealed",
+        "core/stores/seals.py",
+        "SELECT pg_snapshot_xmin(pg_current_snapshot()) AS hi",
+        "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS hi",
+        "tests/faults/test_sealing.py::test_every_event_is_sealed_exactly_once",
+    ),
+    Mutant(
+        "seals are not chained",
+        "a seal holds the hash of the one before",
+        "core/acts/audit_seals.py",
+        "prev=last.hash if last else FIRST_PREV",
+        "prev=FIRST_PREV",
+        "tests/faults/test_audit_tampering.py::test_a_clean_trail_has_no_findings",
+    ),
+    Mutant(
+        "the actor is not in the leaf",
+        "a leaf covers every field that is read",
+        "core/acts/audit.py",
+        "            row.actor_id,\n",
+        "",
+        "tests/integration/test_audit.py::test_an_altered_event_is_named",
+    ),
+    Mutant(
+        "the trail's xid may be chosen",
+        "the application sets the columns it must, and no other",
+        "backend/migrations/rights.py",
+        '{SEALER_ROLE}",\n    f"GRANT INSERT ({AUDIT_COLUMNS}) ON audit_event',
+        '{SEALER_ROLE}",\n    f"GRANT INSERT ON audit_event',
+        "tests/integration/test_audit.py::test_the_application_may_not",
+    ),
+    Mutant(
+        "the trail has no trigger",
+        "nobody changes the trail, not even its owner",
+        "backend/migrations/rights.py",
+        '    refusing("audit_event"),\n)',
+        ")",
+        "tests/integration/test_audit.py::test_even_the_owner_is_stopped_by_the_trigger",
+    ),
+    Mutant(
+        "a stale act goes through",
+        "who closes an alert names the version they saw",
+        "core/acts/casework.py",
+        "if alert.version != version:",
+        "if False:",
+        "tests/integration/test_casework.py::test_a_stale_act_changes_nothing",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of one pytest run. failed: the words of its first failure. A test that could not begin counts as neither."""
+
+    passed: int
+    failed: str | None
+    seconds: float
+    output: str
+
+
+class Tree:
+    """A copy of the source that may be broken. Compiled files come along, so that only what is changed is compiled again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for part in PARTS:
+            source, target = HOME / part, folder / part
+            if source.is_dir():
+                shutil.copytree(source, target)
+            else:
+                shutil.copy2(source, target)
+
+    @contextmanager
+    def broken_by(self, mutant: Mutant) -> Iterator[None]:
+        path = self.folder / mutant.file
+        path.write_text(mutant.applied(path.read_text()))
+        try:
+            yield
+        finally:
+            shutil.copy2(HOME / mutant.file, path)
+
+    def run(self, tests: Iterable[str]) -> Answer:
+        report, started = self.folder / "report.xml", time.monotonic()
+        report.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "pytest", *tests, "-p", "no:cacheprovider", "-p", "no:playwright"]
+        ran = subprocess.run(
+            [*command, "--timeout=100", f"--junitxml={report}"],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=MOST_S,
+            check=False,
+        )
+        cases = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
+        failures = [found.get("message", "") for case in cases for found in case.iter("failure")]
+        passed = sum(len(case) == 0 or (case.find("system-out") is not None and len(case) == 1) for case in cases)
+        first = failures[0].strip().splitlines()[0] if failures and failures[0].strip() else None
+        return Answer(passed, first, time.monotonic() - started, ran.stdout[-3000:] + ran.stderr[-1000:])

@@ -1,0 +1,174 @@
+"""One test for each guard that stands alone: what happens twice, too early, or only half."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+import workers.score
+from core.acts import outbox
+from core.base.clock import utc_now
+from core.contracts.messages import Payment, ScoreBatch
+from core.contracts.topology import score_queue
+from core.infra.bus import Consumer, Delivery
+from core.infra.postgres import UnitOfWork
+from core.infra.resources import Resources
+from core.stores import accepting, commit_order, flow
+from core.stores.accepting import Arrival
+from core.stores.commit_order import Place
+from models.features.online import OnlineFeatures, ServerRestarted, StaleGeneration
+from tests.poison import accept, payments
+from tests.servers import Server
+from workers.runner import JobContext
+from workers.verdicts import decision_row, unscored
+
+
+@pytest.fixture(autouse=True)
+async def source(resources: Resources) -> None:
+    async with resources.postgres.unit_of_work() as work:
+        row = "INSERT INTO source (id, name, created_at) VALUES ('lane', 'Lane', now()) ON CONFLICT DO NOTHING"
+        await work.run(text(row))
+
+
+async def stored(work: UnitOfWork, *those: Payment) -> None:
+    await accepting.insert_transactions(work, [Arrival(payment, b"") for payment in those])
+
+
+async def decided(work: UnitOfWork, *those: Payment) -> set[Any]:
+    rows = [decision_row(unscored(payment, "not scored", 0), utc_now()) for payment in those]
+    return await flow.insert_decisions(work, rows)
+
+
+async def test_a_payment_is_decided_once(resources: Resources) -> None:
+    first, other = payments(2)
+    async with resources.postgres.unit_of_work() as work:
+        await stored(work, first, other)
+        assert await decided(work, first) == {first.uid}
+    async with resources.postgres.unit_of_work() as work:
+        assert await decided(work, first, other) == {other.uid}
+
+
+async def test_a_sources_key_is_taken_once(resources: Resources) -> None:
+    first, other = payments(2)
+    again = msgspec.structs.replace(other, transaction_id=first.transaction_id)
+    async with resources.postgres.unit_of_work() as work:
+        await stored(work, first)
+    async with resources.postgres.unit_of_work() as work:
+        assert await accepting.insert_transactions(work, [Arrival(again, b"")]) == set()
+        count = text('SELECT count(*) FROM "transaction" WHERE transaction_id = :ident')
+        assert (await work.run(count, {"ident": first.transaction_id})).scalar_one() == 1
+
+
+@asynccontextmanager
+async def shard(resources: Resources) -> AsyncIterator[Consumer]:
+    consumer = await resources.bus.consumer([score_queue(0)], prefetch=10)
+    yield consumer
+    await consumer.close()
+
+
+async def next_of(consumer: Consumer) -> Delivery:
+    async with asyncio.timeout(20):
+        while not (found := await consumer.take(1, 0.5)):
+            pass
+    return found[0]
+
+
+async def test_what_fails_before_its_commit_is_delivered_again(
+    on_bus: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    desk = workers.score._ScoringDesk(JobContext(on_bus, asyncio.Event()))
+    await desk.prepare()
+    monkeypatch.setattr(desk, "_store", fails)
+    await accept(on_bus, [payments(1)])
+    async with shard(on_bus) as consumer:
+        delivery = await next_of(consumer)
+        with pytest.raises(ZeroDivisionError):
+            await desk.handle([delivery])
+        await delivery.release()
+        back = await next_of(consumer)
+        assert (back.body, back.redeliveries) == (delivery.body, 1)
+        await back.ack()
+    await desk.features.close()
+
+
+async def test_what_was_not_confirmed_stays_in_the_outbox(resources: Resources) -> None:
+    batch = ScoreBatch(shard=0, payments=payments(1))
+    async with resources.postgres.unit_of_work() as work:
+        messages = [("ronda.nowhere", batch), (score_queue(0), batch)]
+        unroutable, sent = await outbox.add(work, messages, outbox.WRITERS_TURN)
+    assert await outbox.publish_and_mark(resources.postgres, resources.bus, [unroutable, sent]) == 1
+    async with resources.postgres.reading() as work:
+        unsent = (await work.run(text("SELECT CAST(id AS text) FROM outbox WHERE sent_at IS NULL"))).scalars().all()
+    assert list(unsent) == [unroutable.message_id]
+    async with shard(resources) as consumer:
+        await (await next_of(consumer)).ack()
+
+
+async def test_a_redis_that_was_restarted_is_noticed(resources: Resources, valkey_server: Server) -> None:
+    """It may have lost its newest seconds: of the state in use, and of one that is being built."""
+    features, builder = OnlineFeatures(resources.redis), OnlineFeatures(resources.redis)
+    await features.begin_generation()
+    await features.publish_generation()
+    first = payments(1)
+    before = await features.vectors(first)
+    await builder.begin_generation()
+    await valkey_server.restart_after_kill()
+    await resources.redis.connection_pool.disconnect()
+    with pytest.raises(ServerRestarted):
+        await features.vectors(first)
+    with pytest.raises(StaleGeneration):
+        await builder.publish_generation()
+    prepared = await features.prepare()
+    assert not prepared.whole
+    await features.vouch(prepared.run)
+    np.testing.assert_array_equal(await features.vectors(first), before)
+
+
+async def test_the_export_misses_nobody_who_commits_late(resources: Resources) -> None:
+    """The slow one has the lower transaction id and commits after the quick one was looked for."""
+    slow, quick = payments(2)
+    source = slow.source_id
+
+    async def export(after: flow.DecisionCursor) -> Sequence[Any]:
+        async with resources.postgres.reading() as work:
+            return await flow.decisions_after(work, source, after, 10)
+
+    before = (await export(flow.DecisionCursor()))[-1:]
+    start = before[0][0] if before else flow.DecisionCursor()
+    async with resources.postgres.unit_of_work() as work:
+        await stored(work, slow, quick)
+    async with resources.postgres.unit_of_work() as late:
+        await decided(late, slow)
+        async with resources.postgres.unit_of_work() as work:
+            await decided(work, quick)
+        early = await export(start)
+    cursor = early[-1][0] if early else start
+    found = [decision.transaction_uid for _, decision, _ in [*early, *await export(cursor)]]
+    assert found == [slow.uid, quick.uid]
+
+
+async def test_the_order_of_acceptance_misses_nobody_who_commits_late(resources: Resources) -> None:
+    slow, quick = payments(2)
+
+    async def behind(place: Place) -> list[tuple[Place, Any]]:
+        async with resources.postgres.reading() as work:
+            return await commit_order.accepted_behind(work, place, settled=True, limit=10)
+
+    async with resources.postgres.reading() as work:
+        start = await commit_order.newest_settled(work)
+    async with resources.postgres.unit_of_work() as late:
+        await stored(late, slow)
+        async with resources.postgres.unit_of_work() as work:
+            await stored(work, quick)
+        early = await behind(start)
+    place = early[-1][0] if early else start
+    found = [row.uid for _, row in [*early, *await behind(place)]]
+    assert found == [slow.uid, quick.uid]
