@@ -6,10 +6,12 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical_json(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no blanks, non-ASCII kept."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _canonical.encode(value)
 
 
 def sha256(data: bytes) -> bytes:

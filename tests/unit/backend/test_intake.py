@@ -45,6 +45,30 @@ def test_same_meaning_is_the_same_body_whatever_its_spelling() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "sha"),
+    [
+        ({}, "9a7f41612c16458f853c799457e0112c9364edc94dc4daf204f5a1e72b32c9ae"),
+        (
+            {"occurred_at": "2026-01-31T09:30:00.125Z", "amount": 12.5, "card_id": None, "attributes": {}},
+            "8a8bd9440369803ace2f456b34e213d6bd7f048b955cdfb781725615169cefdf",
+        ),
+        (
+            {"occurred_at": "2026-01-31T09:30:00-00:00", "amount": "5E+1", "latitude": 0, "longitude": -1e-5}
+            | {"billing_country": "BR"},
+            "9776cd44c1edbb8761a76c6d6b3acd38dfa4db78c4d6b634469557be069cdada",
+        ),
+        (
+            {"ip": "2001:DB8:0::1", "merchant_id": 'café "q"'}
+            | {"attributes": {"b": None, "a": 1e16, "c": True, "€": "\\"}},
+            "453ce86005e69b89d2be9ff14c2d318228223a736fee128240863c0f9fd40a88",
+        ),
+    ],
+)
+def test_hashes_are_those_of_bodies_stored_long_ago(changes: dict[str, Any], sha: str) -> None:
+    assert parsed(**changes).body_sha.hex() == sha
+
+
+@pytest.mark.parametrize(
     ("changes", "field"),
     [
         ({"surprise": 1}, "surprise"),
