@@ -5,6 +5,7 @@ outbox, from where `workers.relay` sends it.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import structlog
 from core.acts import outbox
 from core.acts.audit import Actor, Event, record
 from core.base import telemetry
+from core.base.clock import utc_now
 from core.base.errors import RondaError, Unavailable
 from core.base.hashing import sha256, shard_of
 from core.base.ids import SourceId, TransactionId, TransactionUid
@@ -25,11 +27,13 @@ from core.contracts.messages import Message, ScoreBatch
 from core.contracts.topology import score_queue
 from core.infra.bus import Outgoing
 from core.infra.resources import Resources
-from core.stores import accepting
+from core.stores import accepting, flow
 from core.stores.accepting import Arrival
 
 log = structlog.get_logger()
 PUBLICATIONS_WAITING = 64
+MARK_EVERY_S = 0.1
+"""What the broker confirmed is marked by many at once: nobody waits for the mark."""
 QUEUE_LIMIT = 20_000
 
 
@@ -65,16 +69,22 @@ class Ingest:
         self._idle = asyncio.Event()
         self._idle.set()
         self._publications: asyncio.Queue[list[Outgoing]] = asyncio.Queue(PUBLICATIONS_WAITING)
+        self._confirmed: asyncio.Queue[list[UUID]] = asyncio.Queue()
+        self._accepting, self._marking = resources.postgres.line(), resources.postgres.line()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._accept_for_ever()), asyncio.create_task(self._publish_for_ever())]
+        loops = (self._accept_for_ever(), self._publish_for_ever(), self._mark_for_ever())
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
 
     async def stop(self) -> None:
         """Answers what has arrived; what is not published yet is the relay's."""
         await self._idle.wait()
         for task in self._tasks:
             await end(task)
+        await self._mark([])
+        self._accepting.close()
+        self._marking.close()
 
     async def accept(self, arrivals: Sequence[Arrival], key_prefix: str) -> list[Accepted]:
         """One answer per arrival, in order, once all are committed. Raises Unavailable: then nothing was accepted."""
@@ -85,7 +95,7 @@ class Ingest:
         self._idle.clear()
         self._requests.put_nowait(request)
         try:
-            return await asyncio.shield(request.answer)
+            return await request.answer
         finally:
             self._waiting -= len(arrivals)
             if not self._waiting:
@@ -97,35 +107,30 @@ class Ingest:
             try:
                 answers, outgoing = await self._commit(batch)
             except RondaError as error:
-                for request in batch:
-                    request.answer.set_exception(error)
+                for answer in _awaited(batch):
+                    answer.set_exception(error)
             except BaseException as error:
-                for request in batch:
-                    request.answer.set_exception(Unavailable("the transactions could not be stored"))
+                for answer in _awaited(batch):
+                    answer.set_exception(Unavailable("the transactions could not be stored"))
                 if not isinstance(error, Exception):
                     raise
                 log.exception("micro-batch failed")
             else:
-                for request, answer in zip(batch, answers, strict=True):
-                    request.answer.set_result(answer)
+                for request, accepted in zip(batch, answers, strict=True):
+                    if not request.answer.done():
+                        request.answer.set_result(accepted)
                 with suppress(asyncio.QueueFull):  # then the relay sends them
                     self._publications.put_nowait(outgoing)
 
     async def _gather(self) -> list[_Request]:
-        """The first request and whatever comes within the linger time, up to the batch limit."""
+        """What waits, or what comes within the linger time after the first, up to the batch limit."""
         batch = [await self._requests.get()]
+        if self._requests.empty():
+            await asyncio.sleep(self._settings.ingest_linger_ms / 1000)
         size = len(batch[0].arrivals)
-        deadline = asyncio.get_running_loop().time() + self._settings.ingest_linger_ms / 1000
-        while size < self._settings.ingest_batch_max:
-            left = deadline - asyncio.get_running_loop().time()
-            try:
-                request = (
-                    self._requests.get_nowait() if left <= 0 else await asyncio.wait_for(self._requests.get(), left)
-                )
-            except (TimeoutError, asyncio.QueueEmpty):
-                break
-            batch.append(request)
-            size += len(request.arrivals)
+        while size < self._settings.ingest_batch_max and not self._requests.empty():
+            batch.append(self._requests.get_nowait())
+            size += len(batch[-1].arrivals)
         return batch
 
     async def _commit(self, batch: Sequence[_Request]) -> tuple[list[list[Accepted]], list[Outgoing]]:
@@ -133,7 +138,7 @@ class Ingest:
         for request in batch:
             for arrival in request.arrivals:
                 firsts.setdefault(_key(arrival), arrival)
-        async with self._resources.postgres.unit_of_work() as work:
+        async with self._accepting.unit_of_work() as work:
             new = await accepting.insert_transactions(work, list(firsts.values()))
             old = [key for key, arrival in firsts.items() if arrival.payment.uid not in new]
             stored = await accepting.known(work, [(SourceId(s), TransactionId(i)) for s, i in old])
@@ -144,8 +149,8 @@ class Ingest:
             messages = self._score_messages(accepted)
             outgoing = await outbox.add(work, messages, outbox.WRITERS_TURN)
             await record(work, *_events(batch, answers))
-        for arrival in accepted:
-            telemetry.TRANSACTIONS_ACCEPTED.labels(arrival.payment.source_id).inc()
+        for source, count in Counter(arrival.payment.source_id for arrival in accepted).items():
+            telemetry.TRANSACTIONS_ACCEPTED.labels(source).inc(count)
         return answers, outgoing
 
     def _score_messages(self, accepted: Sequence[Arrival]) -> list[tuple[str, Message]]:
@@ -163,10 +168,26 @@ class Ingest:
                 outgoing = outgoing + self._publications.get_nowait()
             if not outgoing:
                 continue
-            try:
-                await outbox.publish_and_mark(self._resources.postgres, self._resources.bus, outgoing)
-            except RondaError as error:
-                log.warning("messages stay in the outbox", detail=error.detail)
+            self._confirmed.put_nowait(await outbox.publish(self._resources.bus, outgoing))
+
+    async def _mark_for_ever(self) -> None:
+        while True:
+            first = await self._confirmed.get()
+            await asyncio.sleep(MARK_EVERY_S)
+            await self._mark(first)
+
+    async def _mark(self, confirmed: list[UUID]) -> None:
+        """These and all others that are known to be safe. A mark that fails is harmless: the relay sends that message again."""
+        while not self._confirmed.empty():
+            confirmed += self._confirmed.get_nowait()
+        with suppress(RondaError):
+            async with self._marking.unit_of_work() as work:
+                await flow.mark_sent(work, confirmed, utc_now())
+
+
+def _awaited(batch: Sequence[_Request]) -> list[asyncio.Future[list[Accepted]]]:
+    """Without those whose request is gone."""
+    return [request.answer for request in batch if not request.answer.done()]
 
 
 def _key(arrival: Arrival) -> tuple[str, str]:

@@ -24,8 +24,9 @@ WEB = {
     "insert transactions": "core.stores.accepting:insert_transactions",
     "outbox rows": "core.acts.outbox:add",
     "audit events": "core.acts.audit:record",
-    "commit": "core.infra.postgres:AsyncSession.commit",
-    "publish and mark": "core.acts.outbox:publish_and_mark",
+    "commit": "asyncpg.transaction:Transaction.__aexit__",
+    "publish": "core.acts.outbox:publish",
+    "mark as sent": "core.stores.flow:mark_sent",
     "the rest of accepting": "backend.ingest:Ingest._commit",
 }
 SCORER = {

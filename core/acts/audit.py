@@ -8,7 +8,7 @@ from core.base.clock import exact_text, utc_now
 from core.base.hashing import audit_leaf, canonical_json
 from core.base.ids import new_uuid
 from core.base.terms import Action, ActorType, Result
-from core.infra.postgres import UnitOfWork
+from core.infra.postgres import Work
 from core.stores import ledger
 from core.stores.ledger import SealableEvent, WrittenEvent
 from core.tables.ledger import AuditEvent
@@ -74,7 +74,7 @@ def recomputed_leaf(row: AuditEvent | SealableEvent | WrittenEvent) -> bytes:
     )
 
 
-async def record(work: UnitOfWork, *events: Event) -> None:
+async def record(work: Work, *events: Event) -> None:
     """Append events to the trail in this unit of work."""
     now = utc_now()
     await ledger.append(work, [_written(event, now) for event in events])

@@ -1,19 +1,18 @@
 """SQL of accepting: the sources' keys, taken once, and the payments behind them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Table
 from sqlmodel import col, select
 
-from core.base.clock import from_ms
 from core.base.ids import SourceId, TransactionId, TransactionUid
 from core.contracts.messages import Payment
-from core.infra.postgres import UnitOfWork
+from core.infra.postgres import UnitOfWork, Work
 from core.stores.flow import SHARED
-from core.stores.recordset import insert_rows
+from core.stores.recordset import as_json, typed
 from core.tables.flow import Transaction, TransactionKey
 
 
@@ -33,54 +32,55 @@ class Known:
     body_sha: bytes
 
 
-async def insert_transactions(work: UnitOfWork, arrivals: Sequence[Arrival], *, imported: bool = False) -> set[UUID]:
+@cache
+def _accept() -> str:
+    """$1: payments as JSON, which leaves out what is not stated. $2: their bodies' hashes. $3: imported."""
+    table: Table = Transaction.__table__  # type: ignore[attr-defined]
+    travels = [*typed(table, SHARED), "occurred_at_ms bigint", "accepted_at_ms bigint"]
+    names = ", ".join(SHARED)
+    return f"""
+        WITH arrived AS MATERIALIZED (
+            SELECT * FROM ROWS FROM (
+                json_to_recordset(CAST($1 AS json)) AS ({", ".join(travels)}), unnest(CAST($2 AS bytea[]))
+            ) AS arrived({names}, occurred_at_ms, accepted_at_ms, body_sha)
+        ), taken AS (
+            INSERT INTO transaction_key (transaction_id, source_id, uid, body_sha)
+            SELECT transaction_id, source_id, uid, body_sha FROM arrived ORDER BY transaction_id, source_id
+            ON CONFLICT (transaction_id, source_id) DO NOTHING RETURNING uid
+        ), stored AS (
+            INSERT INTO transaction ({names}, occurred_at, accepted_at, imported)
+            SELECT {names.replace("attributes", "coalesce(attributes, '{}')")},
+                timestamptz 'epoch' + occurred_at_ms * interval '1 ms',
+                timestamptz 'epoch' + accepted_at_ms * interval '1 ms', $3
+            FROM arrived JOIN taken USING (uid)
+        )
+        SELECT uid FROM taken
+    """  # noqa: S608 - names of our own
+
+
+async def insert_transactions(work: Work, arrivals: Sequence[Arrival], *, imported: bool = False) -> set[UUID]:
     """Uids that were new; the others' keys are taken. No two arrivals may share a (source, id).
 
     Keys are taken in one order, so that two writers who bring the same ones wait for each other and never for one another.
     """
-    tail = "ON CONFLICT (transaction_id, source_id) DO NOTHING RETURNING uid"
-    new = set(await insert_rows(work, TransactionKey, sorted(map(_key_row, arrivals), key=_by_key), tail=tail))
-    rows = [_transaction_row(arrival, imported) for arrival in arrivals if arrival.payment.uid in new]
-    await insert_rows(work, Transaction, rows)
-    return new
-
-
-def _transaction_row(arrival: Arrival, imported: bool) -> dict[str, Any]:
-    payment = arrival.payment
+    payments = as_json([arrival.payment for arrival in arrivals])
     return {
-        **{name: getattr(payment, name) for name in SHARED},
-        "occurred_at": from_ms(payment.occurred_at_ms),
-        "accepted_at": from_ms(payment.accepted_at_ms),
-        "imported": imported,
+        row[0] for row in await work.fetch(_accept(), payments, [arrival.body_sha for arrival in arrivals], imported)
     }
 
 
-def _key_row(arrival: Arrival) -> dict[str, Any]:
-    payment = arrival.payment
-    return {
-        "transaction_id": payment.transaction_id,
-        "source_id": payment.source_id,
-        "uid": payment.uid,
-        "body_sha": arrival.body_sha,
-    }
-
-
-def _by_key(row: Mapping[str, Any]) -> tuple[str, str]:
-    return row["transaction_id"], row["source_id"]
-
-
-async def known(work: UnitOfWork, keys: Sequence[tuple[SourceId, TransactionId]]) -> dict[tuple[str, str], Known]:
+async def known(work: Work, keys: Sequence[tuple[SourceId, TransactionId]]) -> dict[tuple[str, str], Known]:
     """Stored transactions by their source's key."""
     if not keys:
         return {}
-    query = text(
+    rows = await work.fetch(
         "SELECT k.source_id, k.transaction_id, k.uid, k.body_sha "
-        "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS wanted(source_id, transaction_id) "
-        "JOIN transaction_key k USING (source_id, transaction_id)"
+        "FROM unnest(CAST($1 AS text[]), CAST($2 AS text[])) AS wanted(source_id, transaction_id) "
+        "JOIN transaction_key k USING (source_id, transaction_id)",
+        [source for source, _ in keys],
+        [ident for _, ident in keys],
     )
-    values = {"sources": [source for source, _ in keys], "ids": [ident for _, ident in keys]}
-    rows = await work.run(query, values)
-    return {(row[0], row[1]): Known(row[2], bytes(row[3])) for row in rows}
+    return {(row[0], row[1]): Known(row[2], row[3]) for row in rows}
 
 
 async def transaction_by_key(work: UnitOfWork, source: SourceId, ident: TransactionId) -> Transaction | None:

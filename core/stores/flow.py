@@ -14,7 +14,7 @@ from core.base.clock import to_ms
 from core.base.ids import SourceId
 from core.base.terms import EntityKind
 from core.contracts.messages import Payment
-from core.infra.postgres import UnitOfWork
+from core.infra.postgres import UnitOfWork, Work
 from core.stores.recordset import insert_rows
 from core.tables.flow import Decision, OutboxMessage, Transaction, TransactionKey
 
@@ -254,13 +254,13 @@ async def undecided(work: UnitOfWork, *, accepted_before: datetime, limit: int) 
     return (await work.session.exec(query)).all()
 
 
-async def add_outbox(work: UnitOfWork, rows: Sequence[OutboxMessage]) -> None:
-    values = [row.model_dump(include={"id", "queue", "body", "created_at", "attempts", "next_at"}) for row in rows]
-    await insert_rows(work, OutboxMessage, values)
+async def add_outbox(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
+    """`rows` name the columns of OutboxMessage but `attempts` and `sent_at`."""
+    await insert_rows(work, OutboxMessage, [{**row, "attempts": 0} for row in rows])
 
 
-async def mark_sent(work: UnitOfWork, ids: Sequence[UUID], now: datetime) -> None:
-    await work.run(update(OutboxMessage).where(col(OutboxMessage.id).in_(ids)).values(sent_at=now))
+async def mark_sent(work: Work, ids: Sequence[UUID], now: datetime) -> None:
+    await work.fetch("UPDATE outbox SET sent_at = $2 WHERE id = ANY(CAST($1 AS uuid[]))", ids, now)
 
 
 async def due_outbox(work: UnitOfWork, now: datetime, *, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:

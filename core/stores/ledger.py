@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, text
 from sqlmodel import col, select
 
-from core.infra.postgres import UnitOfWork
+from core.infra.postgres import UnitOfWork, Work
 from core.stores.recordset import insert_rows
 from core.tables.ledger import AuditEvent
 
@@ -31,7 +31,7 @@ class WrittenEvent(NamedTuple):
     leaf: bytes
 
 
-async def append(work: UnitOfWork, rows: Sequence[WrittenEvent]) -> None:
+async def append(work: Work, rows: Sequence[WrittenEvent]) -> None:
     await insert_rows(work, AuditEvent, [row._asdict() for row in rows])
 
 
