@@ -106,9 +106,10 @@ class _ScoringDesk:
 
 def in_arrival_order(batches: Sequence[ScoreBatch]) -> list[Payment]:
     """Payments of several shards by arrival. A shard's own order is kept; a merchant, device or address that customers of
-    different shards share then sees their payments in time.
+    different shards share then sees their payments in time. A payment that was published twice is there once.
     """
     shards: dict[int, list[Payment]] = {}
     for batch in batches:
         shards.setdefault(batch.shard, []).extend(batch.payments)
-    return list(heapq.merge(*shards.values(), key=lambda payment: payment.uid))
+    merged = heapq.merge(*shards.values(), key=lambda payment: payment.uid)
+    return list({payment.uid: payment for payment in merged}.values())

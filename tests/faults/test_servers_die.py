@@ -98,3 +98,21 @@ async def test_the_database_dies_and_hangs(run: Run, postgres_server: Server, pr
     assert 503 in run.ledger.attempts, "the database was never missed: the test shows nothing"
     assert run.ledger.hasty == 0
     assert found.acknowledged == found.sent
+
+
+@pytest.mark.timeout(600)
+async def test_every_process_is_replaced_under_load(run: Run, profile: Profile, seed: int) -> None:
+    """As a deployment does it: one after the other is told to stop and started again."""
+    if not profile.long:
+        pytest.skip("a part of --faults long")
+    async with traffic(run, "replaced", seed):
+        for process in run.system.processes:
+            run.system.faults["SIGTERM"] += 1
+            stopped = process.running
+            process.send(signal.SIGTERM)
+            assert stopped is not None
+            assert await asyncio.wait_for(stopped.wait(), 30) in (0, -signal.SIGTERM), process.name
+            if process is run.system.web:
+                await run.system.answers()
+    await run.settle(seed)
+    assert set(run.ledger.attempts) <= {202, 503, CUT}

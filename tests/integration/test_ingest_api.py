@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
+import backend.ingest
 from core.acts import people
 from core.acts.audit import system
 from core.contracts.messages import ScoreBatch, decode
@@ -157,6 +158,17 @@ async def test_accepting_works_without_the_broker_and_the_outbox_keeps_the_messa
             assert (await flow.outbox_state(work)).unsent >= 1
     finally:
         await rabbit_server.start()
+
+
+async def test_more_than_can_wait_is_refused_for_now(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend.ingest, "QUEUE_LIMIT", 2)
+    items = [payment(f"many-{n}") for n in range(3)]
+    answer = await api.client.post("/v1/transactions/batch", json=items)
+    assert (answer.status_code, answer.headers["content-type"], answer.json()["code"]) == (503, PROBLEM, "unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert (await api.client.get("/v1/transactions/many-0")).status_code == 404
+    fewer = await api.client.post("/v1/transactions/batch", json=items[:2])
+    assert [result["status"] for result in fewer.json()["results"]] == ["accepted", "accepted"]
 
 
 async def test_health_metrics_and_description(api: Api) -> None:

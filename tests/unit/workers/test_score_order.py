@@ -40,3 +40,9 @@ def test_a_shards_own_order_is_never_changed() -> None:
     p = payments(4)
     batches = [ScoreBatch(shard=0, payments=[p[3], p[0]]), ScoreBatch(shard=1, payments=[p[1], p[2]])]
     assert ids(batches) == ["1", "2", "3", "0"]
+
+
+def test_a_payment_that_was_published_twice_is_there_once() -> None:
+    p = payments(3)
+    batches = [ScoreBatch(shard=0, payments=[p[0], p[1]]), ScoreBatch(shard=0, payments=[p[1], p[2], p[0]])]
+    assert ids(batches) == ["0", "1", "2"]
