@@ -21,14 +21,14 @@ def judge(
     champion = lineup.champion if status is FeaturesStatus.COMPLETE else None
     scores = champion.scorer.score(matrix) if champion else None
     anomalies = champion.scorer.anomaly(matrix) if champion else None
+    known = _known(matrix, lineup.rules.features)
     verdicts = []
     for place, payment in enumerate(payments):
-        vector = matrix[place]
-        hits = lineup.rules.hits(payment, _known(vector))
+        hits = lineup.rules.hits(payment, known[place])
         probability = float(scores.probability[place]) if scores else None
         verdict = Verdict(
             payment=payment,
-            vector=vector.tolist(),
+            vector=matrix[place],
             status=status,
             score=probability,
             margin=float(scores.margin[place]) if scores else None,
@@ -43,8 +43,12 @@ def judge(
     return _explained(verdicts, matrix, lineup) if champion else verdicts
 
 
-def _known(vector: FloatMatrix) -> dict[str, float]:
-    return {name: value for name, value in zip(NAMES, vector.tolist(), strict=True) if value == value}
+def _known(matrix: FloatMatrix, wanted: frozenset[str] | None) -> list[dict[str, float]]:
+    """The wanted features of each payment that have a value; None = all."""
+    columns = [column for column, name in enumerate(NAMES) if wanted is None or name in wanted]
+    names = [NAMES[column] for column in columns]
+    rows = matrix[:, columns].tolist()
+    return [{name: value for name, value in zip(names, row, strict=True) if value == value} for row in rows]
 
 
 def _explained(verdicts: list[Verdict], matrix: FloatMatrix, lineup: Lineup) -> list[Verdict]:

@@ -1,11 +1,12 @@
 """From payments, vectors and scores to the rows that a decision writes. No clients, no clock of its own."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import numpy as np
 
 from core.acts.audit import Actor, Event
 from core.base.clock import from_ms
@@ -14,6 +15,7 @@ from core.base.terms import Action, AlertStatus, FeaturesStatus, Outcome
 from core.contracts.messages import Payment
 from core.rules.engine import RuleHit
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
+from models.features.vector import FloatArray
 from models.scoring.similar import reason_vector
 
 NO_FEATURES = "Decided without this customer's history: the feature store was not available"
@@ -38,7 +40,7 @@ class Verdict:
     """One decision, ready to be stored. `score` and `margin` are None when no model scored."""
 
     payment: Payment
-    vector: Sequence[float]
+    vector: FloatArray
     status: FeaturesStatus
     score: float | None
     margin: float | None
@@ -60,6 +62,7 @@ class Verdict:
 
 
 def decision_row(verdict: Verdict, now: datetime, version: int = 1) -> dict[str, Any]:
+    """NaN, a feature that is not known, is stored as NULL."""
     explained = verdict.explained
     return {
         "transaction_uid": verdict.payment.uid,
@@ -75,7 +78,7 @@ def decision_row(verdict: Verdict, now: datetime, version: int = 1) -> dict[str,
         "model_id": verdict.model_id,
         "policy_version": verdict.policy_version,
         "catalogue_version": CATALOGUE_VERSION,
-        "features": [None if math.isnan(value) else value for value in verdict.vector],
+        "features": verdict.vector.tolist(),
         "features_status": verdict.status.value,
         "decided_at": now,
     }
@@ -91,7 +94,7 @@ def unscored(payment: Payment, failure: str, policy_version: int) -> Verdict:
     """The answer to a payment that no scorer could handle."""
     return Verdict(
         payment=payment,
-        vector=[math.nan] * len(NAMES),
+        vector=np.full(len(NAMES), np.nan),
         status=FeaturesStatus.ABSENT,
         score=None,
         margin=None,

@@ -7,7 +7,7 @@ import msgspec
 
 from backend.bench.flow import Track
 from backend.bench.options import BATCH, BenchOptions
-from backend.bench.workload import Workload, begin_before
+from backend.bench.workload import GROWTH_FROM, Workload
 from backend.display import Display, Step
 from backend.intake import parse_transaction
 from backend.synthetic import SOURCE
@@ -53,7 +53,7 @@ async def grow(on: Track, options: BenchOptions, display: Display, singles_per_s
     for entities in (SMALL_ENTITIES, options.entities):
         if entities != SMALL_ENTITIES:
             await _fill(on, options, display)
-        workload = Workload.spread(on.instance.key, options.seed, on.instance.accounts.made_at, entities)
+        workload = Workload.spread(on.instance.key, options.seed, on.instance.accounts.made_at + GROWTH_FROM, entities)
         for scorers in SCORERS:
             async with on.resources.postgres.reading() as work:
                 rows = await flow.count_transactions(work)
@@ -87,10 +87,11 @@ async def _fill(on: Track, options: BenchOptions, display: Display) -> None:
 
 def _made_up(on: Track, options: BenchOptions, count: int) -> Iterator[list[Payment]]:
     """Copies of synthetic payments, each with an id and a time of its own; their entities see them in time, and nobody else does."""
-    until_ms = to_ms(on.instance.accounts.made_at)
+    begin = on.instance.accounts.made_at + GROWTH_FROM
+    until_ms = to_ms(begin)
     patterns = [
         parse_transaction(msgspec.json.encode(body), SOURCE, utc_now()).payment
-        for body in Workload.synthetic("", options.seed, begin_before(utc_now())).take(CHUNK)
+        for body in Workload.synthetic("", options.seed, begin).take(CHUNK)
     ]
     for start in range(0, count, CHUNK):
         chunk = []

@@ -17,7 +17,7 @@ from backend.bench.instance import Instance, private_instance
 from backend.bench.load import PROCESSES, Generator
 from backend.bench.options import BATCH, CONNECTIONS, SINGLES_PER_S, WAIT_RATE, BenchOptions
 from backend.bench.report import Machine, Result
-from backend.bench.workload import Workload
+from backend.bench.workload import WHOLE_FROM, Workload
 from backend.display import Display
 from backend.embedded_process import free_port
 from backend.instance import bound_socket
@@ -49,7 +49,7 @@ class _Bench:
         self._options, self._display, self._instance = options, display, instance
         self._generator, self._result = generator, result
         self._singles_per_s = 0.0
-        self._workload = Workload.synthetic(instance.key, options.seed, instance.accounts.made_at)
+        self._workload = Workload.synthetic(instance.key, options.seed, instance.accounts.made_at + WHOLE_FROM)
 
     async def run(self) -> None:
         instance, result = self._instance, self._result
@@ -112,7 +112,7 @@ class _Bench:
 
     async def _stages(self) -> dict[str, float]:
         """In a process like a scorer's: one thread for the model."""
-        seconds, seed = self._options.seconds / 4, self._options.seed + 1
+        seconds, seed = self._options.seconds / 4, self._options.seed
         arguments = ("bench-stages", f"--seconds={seconds}", f"--seed={seed}", f"--source={SOURCE}")
         part = self._instance.part("stages", *arguments, OMP_NUM_THREADS="1")
         part.stdout = asyncio.subprocess.PIPE

@@ -10,12 +10,13 @@ import msgspec
 import numpy as np
 
 from backend.bench.wire import request_bytes
-from backend.synthetic import live
+from backend.first_run import PER_DAY
+from backend.synthetic import continued
 
-PACE = 5.0
-"""Payments a second of event time. At the pace of the load, next to nothing would be fraud, and nothing would be explained."""
-BEGINS_BEFORE = timedelta(hours=12)
+BEGINS_BEFORE = timedelta(days=900)
 """The event time of the first payment: early enough that no measure reaches the present."""
+WHOLE_FROM, GROWTH_FROM = timedelta(days=120), timedelta(days=600)
+"""Where the payments of the whole pipeline, and those of its growth, begin in event time; before them are the ones for the stages alone."""
 
 _json = msgspec.json.Encoder()
 
@@ -37,7 +38,10 @@ class Workload:
 
     @classmethod
     def synthetic(cls, key: str, seed: int, begin: datetime) -> "Workload":
-        return cls(key, (payment.body for payment in live(seed, begin, PACE)))
+        """However fast it is sent, its customers pay as often in event time as they did in their history: features and alerts are
+        those of a real stream.
+        """
+        return cls(key, continued(seed=seed, since=begin, per_day=PER_DAY))
 
     @classmethod
     def spread(cls, key: str, seed: int, begin: datetime, entities: int) -> "Workload":
@@ -46,10 +50,10 @@ class Workload:
         named = ("customer", "card", "device")
 
         def bodies() -> Iterator[dict[str, Any]]:
-            for payment in live(seed, begin, PACE):
+            for body in continued(seed=seed, since=begin, per_day=PER_DAY):
                 who = int(rng.integers(entities))
-                names = {f"{kind}_id": f"{kind}_{who:08d}" for kind in named if f"{kind}_id" in payment.body}
-                yield {**payment.body, "id": f"s{entities}_{payment.body['id']}", **names}
+                names = {f"{kind}_id": f"{kind}_{who:08d}" for kind in named if f"{kind}_id" in body}
+                yield {**body, "id": f"s{entities}_{body['id']}", **names}
 
         return cls(key, bodies())
 

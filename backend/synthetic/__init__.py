@@ -5,7 +5,7 @@ documentation, ids are numbered or hashed, cities are only points on a map, and 
 Which payments are fraud is known to the maker alone: it shows in nothing but behaviour, and in labels that arrive late.
 """
 
-from backend.synthetic.past import SyntheticHistory, SyntheticLabel, history
+from backend.synthetic.past import SyntheticHistory, SyntheticLabel, continued, history
 from backend.synthetic.payments import Drawn, as_body, as_payment
 from backend.synthetic.population import SOURCE
 from backend.synthetic.present import LivePayment, live
@@ -18,6 +18,7 @@ __all__ = [
     "SyntheticLabel",
     "as_body",
     "as_payment",
+    "continued",
     "history",
     "live",
 ]

@@ -1,14 +1,15 @@
 """The population's past: weeks of payments with campaigns among them, and the labels that had arrived by the end."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from backend.synthetic.campaigns import DAY_MS, SHARE, Campaign, at_compromised_merchant, draw
-from backend.synthetic.payments import Drawn, as_payment, honest, pick_customers, pick_merchants, waking_times
+from backend.synthetic.payments import Drawn, as_body, as_payment, honest, pick_customers, pick_merchants, waking_times
 from backend.synthetic.population import HUBS, IntArray, Population, population
 from core.base.clock import from_ms, to_ms
 from core.base.ids import TransactionId
@@ -50,11 +51,7 @@ class SyntheticHistory:
 def history(*, days: int = 90, per_day: int = 600, until: datetime, seed: int = 7) -> SyntheticHistory:
     """`days` of about `per_day` payments each, the last one before `until`. Deterministic but for Ronda's own uids."""
     world, rng = population(seed), np.random.default_rng([seed, 2])
-    end_ms = to_ms(until)
-    start_ms = end_ms - days * DAY_MS
-    drawn = list(_honest_days(world, rng, start_ms, days, per_day))
-    drawn += _frauds(world, rng, start_ms, end_ms, budget=round(len(drawn) * FRAUD_SHARE))
-    drawn = sorted((one for one in drawn if start_ms <= one.at_ms < end_ms), key=lambda one: one.at_ms)
+    drawn = _period(world, rng, to_ms(until) - days * DAY_MS, days, per_day)
     idents = [TransactionId(f"past_{place:06d}") for place in range(len(drawn))]
     labels = sorted(_labels(rng, drawn, idents), key=lambda label: label.reported_at)
     return SyntheticHistory(
@@ -62,6 +59,24 @@ def history(*, days: int = 90, per_day: int = 600, until: datetime, seed: int = 
         labels=[label for label in labels if label.reported_at < until],
         frauds={ident: Campaign(one.campaign) for one, ident in zip(drawn, idents, strict=True) if one.campaign},
     )
+
+
+def continued(*, days: int = 60, per_day: int = 600, since: datetime, seed: int = 7) -> Iterator[dict[str, Any]]:
+    """The same people's life after `since`, for ever, as the API takes it: as dense as their history, with as much fraud."""
+    world = population(seed)
+    for chapter in itertools.count():
+        start_ms = to_ms(since) + chapter * days * DAY_MS
+        drawn = _period(world, np.random.default_rng([seed, 4, chapter]), start_ms, days, per_day)
+        for place, one in enumerate(drawn):
+            yield as_body(one, f"later_{start_ms // 1000:x}_{place:06d}", world)
+
+
+def _period(world: Population, rng: np.random.Generator, start_ms: int, days: int, per_day: int) -> list[Drawn]:
+    """In time order."""
+    end_ms = start_ms + days * DAY_MS
+    drawn = list(_honest_days(world, rng, start_ms, days, per_day))
+    drawn += _frauds(world, rng, start_ms, end_ms, budget=round(len(drawn) * FRAUD_SHARE))
+    return sorted((one for one in drawn if start_ms <= one.at_ms < end_ms), key=lambda one: one.at_ms)
 
 
 def _honest_days(

@@ -17,7 +17,11 @@ from core.base.terms import Outcome
 from core.contracts.messages import Payment
 
 MAX_RULE_LENGTH = 1000
-_FEATURES = re.compile(r"\bfeatures\b(?:\s*\.\s*([A-Za-z_]\w*)\b(?!\s*\())?")
+_NAMED = r"\b{}\b(?:\s*\.\s*([A-Za-z_]\w*)\b(?!\s*\())?"
+
+_FIELDS = frozenset(
+    name for name in Payment.__struct_fields__ if not name.endswith(("_ms", "_minor")) and name != "uid"
+)
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,17 @@ class RuleSet:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._compiled = [(rule, _compile(rule)) for rule in rules]
-        self._named = _named_features(rules)
+        self.features = _named("features", rules)
+        """Those the rules read; None = any."""
+        self._fields = _named("payment", rules)
 
     def hits(self, payment: Payment, features: Mapping[str, float]) -> list[RuleHit]:
-        """`features`: known values only, by name."""
+        """`features`: known values only, by name; at least those that the rules read."""
         if not self._compiled:
             return []
         # Handing hundreds of values over to CEL takes a hundred times as long as the rules do: once, and only what they read.
-        named = features if self._named is None else {name: features[name] for name in self._named & features.keys()}
-        context = cel.Context(variables={"payment": _facts(payment), "features": dict(named)})
+        named = features if self.features is None else {n: features[n] for n in self.features & features.keys()}
+        context = cel.Context(variables={"payment": _facts(payment, self._fields), "features": dict(named)})
         return [
             RuleHit(rule.code, rule.text, rule.outcome) for rule, program in self._compiled if _holds(program, context)
         ]
@@ -73,9 +79,9 @@ def _compile(rule: Rule) -> Any:
         raise InvalidInput(f"rule {rule.code}: {str(error).splitlines()[0]}") from error
 
 
-def _named_features(rules: Sequence[Rule]) -> frozenset[str] | None:
-    """The features the rules read; None = one of them uses `features` otherwise than by `features.name`, so it may read any."""
-    names = [name for rule in rules for name in _FEATURES.findall(rule.when)]
+def _named(variable: str, rules: Sequence[Rule]) -> frozenset[str] | None:
+    """What the rules read of it; None = one of them uses it otherwise than by `variable.name`, so it may read anything."""
+    names = [name for rule in rules for name in re.findall(_NAMED.format(variable), rule.when)]
     return None if "" in names else frozenset(names)
 
 
@@ -86,7 +92,10 @@ def _holds(program: Any, context: cel.Context) -> bool:
         return False  # a field the payment does not have, or of another type: not a hit
 
 
-def _facts(payment: Payment) -> dict[str, Any]:
-    names = [name for name in payment.__struct_fields__ if not name.endswith(("_ms", "_minor")) and name != "uid"]
-    present = {name: getattr(payment, name) for name in names if getattr(payment, name) is not None}
-    return {**present, "amount": float(to_major(payment.amount_minor, payment.currency))}
+def _facts(payment: Payment, wanted: frozenset[str] | None) -> dict[str, Any]:
+    """The fields it has, of those wanted; None = all."""
+    names = _FIELDS if wanted is None else _FIELDS & wanted
+    facts = {name: value for name in names if (value := getattr(payment, name)) is not None}
+    if wanted is None or "amount" in wanted:
+        facts["amount"] = float(to_major(payment.amount_minor, payment.currency))
+    return facts

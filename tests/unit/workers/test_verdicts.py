@@ -4,6 +4,8 @@ import math
 from dataclasses import replace
 from uuid import uuid4
 
+import msgspec
+import numpy as np
 import pytest
 
 from core.acts.audit import system
@@ -21,7 +23,7 @@ PAYMENT = Payment(
 UP = {"code": "device_activity", "text": "7 payments on this device", "direction": "up", "contribution": 1.0}
 DOWN = {"code": "time", "text": "at the usual hour", "direction": "down", "contribution": -2.0}
 VERDICT = Verdict(
-    payment=PAYMENT, vector=[1.0, math.nan], status=FeaturesStatus.COMPLETE, score=0.25, margin=-1.1, hits=[],
+    payment=PAYMENT, vector=np.array([1.0, math.nan]), status=FeaturesStatus.COMPLETE, score=0.25, margin=-1.1, hits=[],
     outcome=Outcome.REVIEW, explained=Explained([0.5] * len(NAMES), -0.1, [DOWN, UP]), model_id="m", policy_version=3,
 )  # fmt: skip
 
@@ -35,8 +37,8 @@ def test_an_alert_lies_in_the_space_of_its_reasons() -> None:
     assert (unscored["reason_vector"], unscored["catalogue_version"]) == (None, None)
 
 
-def test_an_unknown_feature_is_stored_as_null() -> None:
-    assert decision_row(VERDICT, utc_now())["features"] == [1.0, None]
+def test_an_unknown_feature_travels_as_null() -> None:
+    assert msgspec.json.encode(decision_row(VERDICT, utc_now())["features"]) == b"[1.0,null]"
 
 
 @pytest.mark.parametrize(("score", "loss"), [(0.25, 2500), (None, 10_001), (0.0, 0)])
