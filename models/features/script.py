@@ -1,5 +1,6 @@
 """The Lua script's text: the catalogue's constants in front of the sources in lua/."""
 
+import itertools
 import struct
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
@@ -33,7 +34,6 @@ HISTORY_TTL_S: Final = 120 * 86_400
 """Longer than `Memory.forget_s` and a month of late events."""
 PAYMENT, LEGITIMATE, FRAUD = 1, 2, 3
 ITEM_FORMAT: Final = "<BB16sdddd" + "8s" * len(SUBJECTS)
-PAIR_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _SCRIPTS: Final = ("histories", "payments", "labels", "stream")
 _TAIL_RECORDS: Final = 64
 
@@ -41,7 +41,10 @@ _TAIL_RECORDS: Final = 64
 def script_text(memory: Memory = MEMORY) -> str:
     """The Lua source with the catalogue's constants in front: another catalogue or memory is another script."""
     windows = list(WINDOWS)
-    pairs = [f"{{{SUBJECTS.index(owner) + 1}, {SUBJECTS.index(other) + 1}}}" for owner, other in PAIRS]
+    pairs = [
+        _places([owner, *(other for _, other in of_owner)], SUBJECTS)
+        for owner, of_owner in itertools.groupby(PAIRS, key=lambda pair: pair[0])
+    ]
     constants = {
         "ITEM_SIZE": struct.calcsize(ITEM_FORMAT),
         "ITEM": "'<BBc16dddd" + "c8" * len(SUBJECTS) + "'",
@@ -61,7 +64,6 @@ def script_text(memory: Memory = MEMORY) -> str:
         "LABELLED": _places([kind.value for kind in LABELLED], SUBJECTS),
         "RISKED": _places(RISKED, SUBJECTS),
         "PAIRS": _lua(pairs),
-        "PAIR_LETTERS": _lua([f"'{letter}'" for letter in PAIR_LETTERS[: len(PAIRS)]]),
         "DAY": DAY_S * 1000,
         "NEAR_HOUR": NEAR_HOUR_S * 1000,
         "HISTORY_TTL": HISTORY_TTL_S,

@@ -4,6 +4,7 @@
 
 local call, pack, unpack_bytes, sub, find = redis.call, struct.pack, struct.unpack, string.sub, string.find
 local floor, min, max, sort, concat, rep = math.floor, math.min, math.max, table.sort, table.concat, string.rep
+local NONE = rep('\0', 8)
 
 local function open_history(key, size, tail)
   local block = call('GETRANGE', key, -tail * size, -1)
@@ -28,21 +29,22 @@ local function time_at(history, index) return number_at(history, index, 0) end
 local function total_at(history, index, which) return number_at(history, index, 8 * which) end
 
 -- Greatest index in [low, high] that is low or has a time of at most `moment`. What is asked for mostly lies near `high`, so
--- the steps double backwards from there before the search halves.
+-- the steps double backwards from there before the search halves. Times are read in place: nothing else is done as often.
 local function last_upto(history, moment, low, high)
-  if high <= low or time_at(history, high) <= moment then return high end
-  local step = 1
-  while high - step > low do
-    local probe = high - step
-    if time_at(history, probe) <= moment then
-      low = probe
-      break
-    end
-    high, step = probe, step * 2
+  if high <= low then return high end
+  local block, size, first = history.block, history.size, history.first
+  local start, probe, step = 1 - first * size, high, 1
+  while probe > low do
+    local time
+    if probe >= first then time = unpack_bytes('<d', block, start + probe * size) else time = time_at(history, probe) end
+    if time <= moment then break end
+    high, probe, step = probe, probe - step, step * 2
   end
+  low = max(low, probe)
   while high - low > 1 do
-    local middle = floor((low + high) / 2)
-    if time_at(history, middle) <= moment then low = middle else high = middle end
+    local middle, time = floor((low + high) / 2), nil
+    if middle >= first then time = unpack_bytes('<d', block, start + middle * size) else time = time_at(history, middle) end
+    if time <= moment then low = middle else high = middle end
   end
   return low
 end
@@ -66,10 +68,10 @@ local function drop_oldest(history, last, newest, retention, most)
   call('SET', key, pack('<d', 0) .. sub(record, 9) .. kept)
 end
 
+local RECORDS = {'<dd', '<ddd', '<dddd'}
+
 local function record_of(time, totals, more)
-  local parts = {pack('<d', time)}
-  for index = 1, #totals do parts[index + 1] = pack('<d', totals[index]) end
-  return concat(parts) .. more
+  return pack(RECORDS[#totals], time, unpack(totals)) .. more
 end
 
 -- Adds `amounts` to the running totals of records in `bytes`, from byte `from` on.

@@ -132,20 +132,26 @@ local function find_entry(list, token, size, offset, from)
   return position
 end
 
-local function seen_at(list, entry) return (unpack_bytes('<d', list, entry * 18 + 9)) end
-
--- How many entries were seen at `moment` or before.
-local function seen_upto(list, moment)
-  local low, high = 0, #list / 18
+-- How many of the first `high` entries were seen at `moment` or before. Mostly nearly all, so it begins at the end.
+local function seen_upto(list, moment, high)
+  local low, step, probe = 0, 1, high
+  while probe > 0 do
+    if unpack_bytes('<d', list, probe * 18 - 9) <= moment then
+      low = probe
+      break
+    end
+    high, probe, step = probe - 1, probe - step, step * 2
+  end
   while low < high do
-    local middle = floor((low + high) / 2)
-    if seen_at(list, middle) <= moment then low = middle + 1 else high = middle end
+    local middle = floor((low + high + 1) / 2)
+    if unpack_bytes('<d', list, middle * 18 - 9) <= moment then low = middle else high = middle - 1 end
   end
   return low
 end
 
-local function meet(out, key, other, time)
-  local list, count, seen = call('GET', key) or '', 0, time
+-- One list: what it says of `other`, who now is in it.
+local function meet(out, list, other, time)
+  local count, seen = 0, time
   local position = find_entry(list, other, 18, 0, 1)
   if position then
     local before, times = unpack_bytes('<dH', list, position + 8)
@@ -153,15 +159,39 @@ local function meet(out, key, other, time)
     seen = max(before, time)
     list = sub(list, 1, position - 1) .. sub(list, position + 18)
   end
-  local place = seen_upto(list, seen) * 18
+  local place = seen_upto(list, seen, #list / 18) * 18
   list = sub(list, 1, place) .. other .. pack('<dH', seen, min(count + 1, 65535)) .. sub(list, place + 1)
   if #list > KNOWN * 18 then list = sub(list, -KNOWN * 18) end
   local n, entries = #out, #list / 18
+  local before = entries
   out[n + 1] = count
   for index = 1, #DISTINCT_WINDOWS do
-    out[n + 1 + index] = entries - seen_upto(list, time - DISTINCT_WINDOWS[index])
+    before = seen_upto(list, time - DISTINCT_WINDOWS[index], before)
+    out[n + 1 + index] = entries - before
   end
-  call('SET', key, list, 'EX', HISTORY_TTL)
+  return list
+end
+
+-- All lists of an owner lie in one string, behind the length of each.
+local function meet_all(out, key, others, time)
+  local state, format, lengths = call('GET', key), '<' .. rep('H', #others), nil
+  local from, lists, changed = 2 * #others + 1, {}, false
+  if state then lengths = {unpack_bytes(format, state)} end
+  for index = 1, #others do
+    local length = lengths and lengths[index] or 0
+    local list = length > 0 and sub(state, from, from + length - 1) or ''
+    from = from + length
+    if others[index] == NONE then
+      unknown(out, 1 + #DISTINCT_WINDOWS)
+    else
+      list, changed = meet(out, list, others[index], time), true
+    end
+    lists[index] = list
+  end
+  if not changed then return end
+  lengths = {}
+  for index = 1, #lists do lengths[index] = #lists[index] end
+  call('SET', key, pack(format, unpack(lengths)) .. concat(lists), 'EX', HISTORY_TTL)
 end
 
 -- ---- place -----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@
 -- PAYMENT: flag = just under a limit; time in ms, amount, latitude, longitude (-1 = none). LEGITIMATE, FRAUD (labels): reported
 -- and occurred in ms, amount. Answers one msgpack list of readings per payment, in order.
 
-local NONE = rep('\0', 8)
 local prefix, answering, memo_ttl = ARGV[2], ARGV[3] == 'answer', tonumber(ARGV[4])
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
@@ -60,11 +59,12 @@ end
 
 local function take_pairs(out, tokens, time)
   for index = 1, #PAIRS do
-    local owner, other = tokens[PAIRS[index][1]], tokens[PAIRS[index][2]]
-    if owner == NONE or other == NONE then
-      unknown(out, 1 + #DISTINCT_WINDOWS)
+    local owner, others = PAIRS[index][1], {}
+    for place = 2, #PAIRS[index] do others[place - 1] = tokens[PAIRS[index][place]] end
+    if tokens[owner] == NONE then
+      unknown(out, #others * (1 + #DISTINCT_WINDOWS))
     else
-      meet(out, prefix .. 'k' .. PAIR_LETTERS[index] .. owner, other, time)
+      meet_all(out, prefix .. 'k' .. LETTERS[owner] .. tokens[owner], others, time)
     end
   end
 end
