@@ -43,7 +43,17 @@ from core.contracts.messages import LabelledPayment, Payment
 from core.infra.redis import Redis
 from models.features.catalogue import FEATURES, MEMORY, READINGS, Memory
 from models.features.facts import category_code, is_abroad, is_just_under, place_of, position
-from models.features.script import FRAUD, ITEM_FORMAT, LEGITIMATE, LETTERS, PAYMENT, RUN_KEY, publish_text, script_text
+from models.features.script import (
+    FRAUD,
+    ITEM_FORMAT,
+    LAYOUT,
+    LEGITIMATE,
+    LETTERS,
+    PAYMENT,
+    RUN_KEY,
+    publish_text,
+    script_text,
+)
 from models.features.vector import FloatArray, FloatMatrix, IntArray, assemble
 
 GENERATION_KEY: Final = "{rf}generation"
@@ -80,8 +90,8 @@ class ServerRestarted(FeaturesUnavailable):
 
 @dataclass(frozen=True)
 class Prepared:
-    """generation: the state in use; None when there is none yet. run: the server's run id. whole: nothing was lost by a restart.
-    until: up to which place in the order of acceptance the state was built.
+    """generation: the state in use; None when there is none yet, or one of another layout. run: the server's run id. whole: nothing
+    was lost by a restart. until: up to which place in the order of acceptance the state was built.
     """
 
     generation: str | None
@@ -122,7 +132,7 @@ class OnlineFeatures:
         except (RedisError, OSError) as error:
             raise _unavailable() from error
         generation, run, until = (_words(value) for value in found)
-        self._generation = generation or None
+        self._generation = generation if generation.startswith(LAYOUT) else None
         return Prepared(self._generation, server, run == server, until)
 
     async def _run_id(self) -> str:
@@ -184,7 +194,7 @@ class OnlineFeatures:
 
     async def begin_generation(self) -> str:
         """Start a new, empty state beside the one in use; `backfill` fills it, `publish_generation` switches to it."""
-        generation = secrets.token_hex(4)
+        generation = LAYOUT + secrets.token_hex(4)
         try:
             run = await self._run_id()
             await self._redis.set(_building_key(generation), generation, ex=BUILDING_S)

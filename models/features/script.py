@@ -30,12 +30,18 @@ RUN_KEY: Final = "{rf}run"
 """Run id of the server on which the state was last made whole: another one may have lost its newest seconds."""
 LETTERS: Final = "camdiyouz"
 """One for each of SUBJECTS, in order; g, k, l, p, q, r and s begin other keys."""
+LAYOUT: Final = "2."
+"""How a state begins its name that is laid out as the script expects; one of another layout is rebuilt."""
 HISTORY_TTL_S: Final = 120 * 86_400
 """Longer than `Memory.forget_s` and a month of late events."""
 PAYMENT, LEGITIMATE, FRAUD = 1, 2, 3
 ITEM_FORMAT: Final = "<BB16sdddd" + "8s" * len(SUBJECTS)
 _SCRIPTS: Final = ("histories", "payments", "labels", "stream")
-_TAIL_RECORDS: Final = 64
+_TAIL_RECORDS: Final = 60
+_TAIL_DAYS: Final = 40
+"""Newest records of a history, or days, that are read at once: enough for nearly all payments, and under 1 KB of most, above which
+memory is slow to get.
+"""
 
 
 def script_text(memory: Memory = MEMORY) -> str:
@@ -68,6 +74,7 @@ def script_text(memory: Memory = MEMORY) -> str:
         "NEAR_HOUR": NEAR_HOUR_S * 1000,
         "HISTORY_TTL": HISTORY_TTL_S,
         "TAIL": _TAIL_RECORDS,
+        "DAYS_TAIL": _TAIL_DAYS,
         "RUN": f"'{RUN_KEY}'",
         **_memory_constants(memory),
     }

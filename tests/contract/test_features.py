@@ -15,7 +15,7 @@ from core.base.terms import EntityKind, Label, LabelSource
 from core.contracts.messages import LabelledPayment, Payment
 from models.features.catalogue import MEMORY, NAMES, WINDOWS, Memory
 from models.features.offline import History, Labels, replay
-from models.features.online import FeaturesUnavailable, OnlineFeatures, StaleGeneration
+from models.features.online import GENERATION_KEY, FeaturesUnavailable, OnlineFeatures, StaleGeneration
 from models.features.vector import FloatMatrix, IntArray
 
 DAY_MS = 86_400_000
@@ -329,6 +329,18 @@ async def test_publishing_deletes_the_old_state_and_other_processes_follow(clien
     answered = await first.vectors(stream.payments[:1])
     np.testing.assert_array_equal(answered, await second.vectors(stream.payments[:1]))
     assert answered[0, NAMES.index("customer_new")] == 1
+
+
+async def test_a_state_of_another_layout_is_as_good_as_none(client: "redis.Redis") -> None:
+    """It would be read wrongly. Whoever finds it rebuilds."""
+    features = OnlineFeatures(client)
+    await features.begin_generation()
+    await features.publish_generation()
+    assert not (await features.prepare()).empty
+    await client.set(GENERATION_KEY, "1.cafe")
+    assert (await features.prepare()).empty
+    with pytest.raises(StaleGeneration):
+        await features.vectors(synthetic(1, 7).payments)
 
 
 async def test_an_emptied_redis_is_noticed_and_nothing_is_made_up(client: "redis.Redis") -> None:

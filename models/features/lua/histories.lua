@@ -6,6 +6,9 @@ local call, pack, unpack_bytes, sub, find = redis.call, struct.pack, struct.unpa
 local floor, min, max, sort, concat, rep = math.floor, math.min, math.max, table.sort, table.concat, string.rep
 local NONE = rep('\0', 8)
 
+-- The readings of the payment that is being taken. One table for all of them: growing a new one costs as much as filling it.
+local out, written = {}, 0
+
 local function open_history(key, size, tail)
   local block = call('GETRANGE', key, -tail * size, -1)
   local last, first = #block / size - 1, 0
@@ -111,11 +114,12 @@ end
 -- ---- days ------------------------------------------------------------------------------------------------------------
 -- Two running totals by whole day, for what every payment shares: memory is bounded by days, not by payments.
 
-local function days_of(key) return open_history(key, 24, TAIL) end
+local function days_of(key) return open_history(key, 24, DAYS_TAIL) end
 
--- Totals of the `windows` (in days) that end with `day`: {first, second, first, second, ...}.
-local function answer_days(out, history, day, windows)
-  local n, last = #out, history.last
+-- Totals of the `windows` (in days) that end with `day`: first, second, first, second, ...
+local function answer_days(history, day, windows)
+  local n, last = written, history.last
+  written = n + 2 * #windows
   if last < 1 then
     for index = 1, 2 * #windows do out[n + index] = 0 end
     return

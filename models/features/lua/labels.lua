@@ -15,7 +15,7 @@ end
 
 -- Run, its age, time since the last one, genuine ones since: of frauds (which = 1) or unexplained frauds (2). `start` = the
 -- last legitimate label.
-local function answer_runs(out, history, which, lowest, start, at, time)
+local function answer_runs(history, which, lowest, start, at, time)
   local total = total_at(history, at, which)
   local run, run_age, since, legitimate = 0, -1, -1, -1
   if total > total_at(history, lowest, which) then
@@ -32,13 +32,17 @@ local function answer_runs(out, history, which, lowest, start, at, time)
       run_age = max(0, time - number_at(history, first, OCCURRED_AT))
     end
   end
-  local n = #out
+  local n = written
+  written = n + 4
   out[n + 1], out[n + 2], out[n + 3], out[n + 4] = run, run_age, since, legitimate
 end
 
-local function fraud_history(out, key, time)
+-- Readings of each labelled subject.
+local LABELS = 3 * #LABEL_WINDOWS + 10
+
+local function fraud_history(key, time)
   local history = open_history(key, LABEL_SIZE, TAIL)
-  local last, n = history.last, #out
+  local last, n = history.last, written
   local lowest = max(0, last - MOST_LABELS)
   local at = last > 0 and last_upto(history, time, lowest, last) or 0
   if at <= lowest or time - time_at(history, at) > FORGET then
@@ -47,6 +51,7 @@ local function fraud_history(out, key, time)
     out[n + 1], out[n + 2], out[n + 3], out[n + 4] = 0, -1, -1, -1
     out[n + 5], out[n + 6], out[n + 7], out[n + 8] = 0, -1, -1, -1
     out[n + 9], out[n + 10] = 0, 0
+    written = n + 10
     return
   end
   local frauds, unexplained, bound = total_at(history, at, 1), total_at(history, at, 2), at
@@ -57,11 +62,13 @@ local function fraud_history(out, key, time)
     out[n + 3] = unexplained - total_at(history, bound, 2)
     n = n + 3
   end
+  written = n
   local start = last_legitimate(history, lowest, at)
-  answer_runs(out, history, 1, lowest, start, at, time)
-  answer_runs(out, history, 2, lowest, start, at, time)
+  answer_runs(history, 1, lowest, start, at, time)
+  answer_runs(history, 2, lowest, start, at, time)
   local newest = max(lowest, at - LABEL_SHARE)
-  n = #out
+  n = written
+  written = n + 2
   out[n + 1], out[n + 2] = unexplained - total_at(history, newest, 2), at - newest
 end
 

@@ -1,9 +1,14 @@
 -- What a payment reads of the past of its entities, and how it joins it.
 
-local function unknown(out, count)
-  local n = #out
-  for index = 1, count do out[n + index] = -1 end
+local function unknown(count)
+  for index = written + 1, written + count do out[index] = -1 end
+  written = written + count
 end
+
+-- Readings of each entity's velocity; those of the customer's own history lie behind all of them.
+local VELOCITY = 2 * #WINDOWS + #LARGEST_IN + 1
+local OWN_AT = (ENTITIES + 1) * VELOCITY
+local OWN = 9 + #SPIKE_WINDOWS + #LIMIT_WINDOWS
 
 -- Records [low, high] decoded in one go: {time, total, ...}, `width` numbers each.
 local function numbers_between(history, low, high, width)
@@ -17,15 +22,15 @@ end
 -- Against the customer's up to OWN_PAYMENTS payments until index `at`: count, sum, twice the median, 90th percentile, squared
 -- deviations, largest; payments at about this hour, time they span, longest silence that ended in the last day.
 -- Returns whether the amount is a spike.
-local function own_history(out, history, at, lowest, time, amount)
-  local count = min(at - lowest, OWN_PAYMENTS)
+local function own_history(history, at, lowest, time, amount)
+  local count, n = min(at - lowest, OWN_PAYMENTS), OWN_AT
   if count <= 0 then
-    out[#out + 1] = 0
-    unknown(out, 8)
+    out[n + 1] = 0
+    for index = 2, 9 do out[n + index] = -1 end
     return false
   end
   local numbers = numbers_between(history, at - count, at, 4)
-  local amounts, later, newer = {}, numbers[4 * count + 2], time
+  local amounts, later, newer = {unpack(numbers, 1, count)}, numbers[4 * count + 2], time
   local sum = later - numbers[2]
   local near, silence = 0, -1
   for back = 1, count do
@@ -45,7 +50,6 @@ local function own_history(out, history, at, lowest, time, amount)
   end
   sort(amounts)
   local median_twice = amounts[floor((count + 1) / 2)] + amounts[floor(count / 2) + 1]
-  local n = #out
   out[n + 1], out[n + 2], out[n + 3], out[n + 4] = count, sum, median_twice, amounts[floor((9 * count + 9) / 10)]
   out[n + 5], out[n + 6], out[n + 7] = deviations, amounts[count], near
   out[n + 8], out[n + 9] = numbers[4 * count + 1] - numbers[5], silence
@@ -54,8 +58,9 @@ end
 
 -- Counts and sums of the windows, the largest amount in some of them, time since the previous payment. Fills `bounds` with
 -- the last index before each window, and returns the last index in all of them.
-local function read_velocity(out, history, lowest, time, amount, bounds)
-  local last, n = history.last, #out
+local function read_velocity(history, lowest, time, amount, bounds)
+  local last, n = history.last, written
+  written = n + VELOCITY
   local at = last > 0 and last_upto(history, time, lowest, last) or 0
   local total, bound = last > 0 and total_at(history, at, 1) or 0, at
   for index = 1, #WINDOWS do
@@ -93,30 +98,30 @@ local function open_entity(key, size, time)
 end
 
 -- Reads an entity's history, then adds the payment to it.
-local function velocity(out, key, time, amount)
+local function velocity(key, time, amount)
   local history, lowest = open_entity(key, 16, time)
-  local at = read_velocity(out, history, lowest, time, amount, {})
+  local at = read_velocity(history, lowest, time, amount, {})
   insert(history, history.last > 0 and at or history.last, time, {amount}, '', RETENTION, MOST_PAYMENTS)
 end
 
 -- A customer's records also count spikes and amounts just under a limit.
-local function customer_velocity(out, own, key, time, amount, under)
+local function customer_velocity(key, time, amount, under)
   local history, lowest = open_entity(key, 32, time)
   local bounds, last = {}, history.last
-  local at = read_velocity(out, history, lowest, time, amount, bounds)
-  local spike = own_history(own, history, at, lowest, time, amount)
-  local bound, n = at, #own
+  local at = read_velocity(history, lowest, time, amount, bounds)
+  local spike = own_history(history, at, lowest, time, amount)
+  local bound, n = at, OWN_AT + 9
   for index = 1, #SPIKE_WINDOWS do
     local spikes = 0
     if last > 0 then
       bound = last_upto(history, time - SPIKE_WINDOWS[index], lowest, bound)
       spikes = total_at(history, at, 2) - total_at(history, bound, 2)
     end
-    own[n + index] = spikes
+    out[n + index] = spikes
   end
   n = n + #SPIKE_WINDOWS
   for index = 1, #LIMIT_WINDOWS do
-    own[n + index] = last > 0 and total_at(history, at, 3) - total_at(history, bounds[LIMIT_WINDOWS[index]], 3) or 0
+    out[n + index] = last > 0 and total_at(history, at, 3) - total_at(history, bounds[LIMIT_WINDOWS[index]], 3) or 0
   end
   insert(history, last > 0 and at or last, time, {amount, spike and 1 or 0, under}, '', RETENTION, MOST_PAYMENTS)
 end
@@ -149,21 +154,26 @@ local function seen_upto(list, moment, high)
   return low
 end
 
--- One list: what it says of `other`, who now is in it.
-local function meet(out, list, other, time)
-  local count, seen = 0, time
-  local position = find_entry(list, other, 18, 0, 1)
+-- One list: what it says of `other`, who now is in it. DISTINCT_WINDOWS grow.
+local function meet(list, other, time)
+  local count, seen, position = 0, time, find_entry(list, other, 18, 0, 1)
   if position then
     local before, times = unpack_bytes('<dH', list, position + 8)
     if time - before <= FORGET then count = times end
     seen = max(before, time)
     list = sub(list, 1, position - 1) .. sub(list, position + 18)
   end
-  local place = seen_upto(list, seen, #list / 18) * 18
-  list = sub(list, 1, place) .. other .. pack('<dH', seen, min(count + 1, 65535)) .. sub(list, place + 1)
-  if #list > KNOWN * 18 then list = sub(list, -KNOWN * 18) end
-  local n, entries = #out, #list / 18
-  local before = entries
+  local entry, entries = other .. pack('<dH', seen, min(count + 1, 65535)), #list / 18
+  local place = seen_upto(list, seen, entries)
+  if place == entries then
+    list = list .. entry
+  else
+    list = sub(list, 1, place * 18) .. entry .. sub(list, place * 18 + 1)
+  end
+  entries = entries + 1
+  if entries > KNOWN then list, entries = sub(list, -KNOWN * 18), KNOWN end
+  local n, before = written, entries
+  written = n + 1 + #DISTINCT_WINDOWS
   out[n + 1] = count
   for index = 1, #DISTINCT_WINDOWS do
     before = seen_upto(list, time - DISTINCT_WINDOWS[index], before)
@@ -173,7 +183,7 @@ local function meet(out, list, other, time)
 end
 
 -- All lists of an owner lie in one string, behind the length of each.
-local function meet_all(out, key, others, time)
+local function meet_all(key, others, time)
   local state, format, lengths = call('GET', key), '<' .. rep('H', #others), nil
   local from, lists, changed = 2 * #others + 1, {}, false
   if state then lengths = {unpack_bytes(format, state)} end
@@ -182,9 +192,9 @@ local function meet_all(out, key, others, time)
     local list = length > 0 and sub(state, from, from + length - 1) or ''
     from = from + length
     if others[index] == NONE then
-      unknown(out, 1 + #DISTINCT_WINDOWS)
+      unknown(1 + #DISTINCT_WINDOWS)
     else
-      list, changed = meet(out, list, others[index], time), true
+      list, changed = meet(list, others[index], time), true
     end
     lists[index] = list
   end
@@ -197,16 +207,17 @@ end
 -- ---- place -----------------------------------------------------------------------------------------------------------
 -- Where the customer was last, and sums of where about HOME_PAYMENTS payments were.
 
-local function travel(out, key, time, latitude, longitude)
-  local state, n = call('GET', key), #out
+local function travel(key, time, latitude, longitude)
+  local state, n = call('GET', key), written
   local then_, north, east, norths, easts, count = time, latitude, longitude, 0, 0, 0
   if state then then_, north, east, norths, easts, count = unpack_bytes('<dddddd', state) end
   if state and time - then_ > FORGET then state, norths, easts, count = nil, 0, 0, 0 end
   if state then
     out[n + 1], out[n + 2], out[n + 3] = north, east, max(time - then_, then_ - time)
     out[n + 4], out[n + 5], out[n + 6] = norths, easts, count
+    written = n + 6
   else
-    unknown(out, 6)
+    unknown(6)
   end
   if not state or time >= then_ then then_, north, east = time, latitude, longitude end
   norths, easts, count = norths + latitude, easts + longitude, count + 1

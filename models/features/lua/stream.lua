@@ -14,57 +14,53 @@ if answering and redis.call('GET', RUN) ~= string.match(redis.call('INFO', 'serv
   return redis.error_reply('STALERUN the server was restarted')
 end
 
-local function read_fraud(out, tokens, time)
+local function read_fraud(tokens, time)
   for index = 1, #LABELLED do
     local subject = LABELLED[index]
     if tokens[subject] == NONE then
-      unknown(out, 3 * #LABEL_WINDOWS + 10)
+      unknown(LABELS)
     else
-      fraud_history(out, prefix .. 'l' .. LETTERS[subject] .. tokens[subject], time)
+      fraud_history(prefix .. 'l' .. LETTERS[subject] .. tokens[subject], time)
     end
   end
 end
 
-local function read_category(out, category, day)
-  if category == NONE then return unknown(out, 2) end
-  answer_days(out, days_of(prefix .. 'q' .. category), day, {CATEGORY_DAYS})
-end
-
-local function read_risk(out, tokens, day)
+local function read_risk(tokens, day)
   for index = 1, #RISKED do
     local subject = RISKED[index]
     if tokens[subject] == NONE then
-      unknown(out, 2 * #RISK_DAYS)
+      unknown(2 * #RISK_DAYS)
     else
-      answer_days(out, days_of(prefix .. 'r' .. LETTERS[subject] .. tokens[subject]), day, RISK_DAYS)
+      answer_days(days_of(prefix .. 'r' .. LETTERS[subject] .. tokens[subject]), day, RISK_DAYS)
     end
   end
 end
 
-local function take_velocities(out, own, tokens, time, amount, under)
-  customer_velocity(out, own, prefix .. LETTERS[1] .. tokens[1], time, amount, under)
+local function take_velocities(tokens, time, amount, under)
+  customer_velocity(prefix .. LETTERS[1] .. tokens[1], time, amount, under)
   for subject = 2, ENTITIES do
     if tokens[subject] == NONE then
-      unknown(out, 2 * #WINDOWS + #LARGEST_IN + 1)
+      unknown(VELOCITY)
     else
-      velocity(out, prefix .. LETTERS[subject] .. tokens[subject], time, amount)
+      velocity(prefix .. LETTERS[subject] .. tokens[subject], time, amount)
     end
   end
   if tokens[CATEGORY] == NONE then
-    unknown(out, 2 * #WINDOWS + #LARGEST_IN + 1)
+    unknown(VELOCITY)
   else
-    velocity(out, prefix .. 'p' .. tokens[1] .. tokens[CATEGORY], time, amount)
+    velocity(prefix .. 'p' .. tokens[1] .. tokens[CATEGORY], time, amount)
   end
+  written = written + OWN
 end
 
-local function take_pairs(out, tokens, time)
+local function take_pairs(tokens, time)
   for index = 1, #PAIRS do
     local owner, others = PAIRS[index][1], {}
     for place = 2, #PAIRS[index] do others[place - 1] = tokens[PAIRS[index][place]] end
     if tokens[owner] == NONE then
-      unknown(out, #others * (1 + #DISTINCT_WINDOWS))
+      unknown(#others * (1 + #DISTINCT_WINDOWS))
     else
-      meet_all(out, prefix .. 'k' .. LETTERS[owner] .. tokens[owner], others, time)
+      meet_all(prefix .. 'k' .. LETTERS[owner] .. tokens[owner], others, time)
     end
   end
 end
@@ -75,20 +71,20 @@ local function take_payment(uid, time, amount, under, latitude, longitude, token
     local first = call('GET', memo)
     if first then return first end
   end
-  local out, own, day = {}, {}, floor(time / DAY)
-  take_velocities(out, own, tokens, time, amount, under)
-  local n = #out
-  for index = 1, #own do out[n + index] = own[index] end
-  take_pairs(out, tokens, time)
-  if latitude < 0 then unknown(out, 6) else travel(out, prefix .. 'g' .. tokens[1], time, latitude, longitude) end
+  local day, category = floor(time / DAY), nil
+  written = 0
+  take_velocities(tokens, time, amount, under)
+  take_pairs(tokens, time)
+  if latitude < 0 then unknown(6) else travel(prefix .. 'g' .. tokens[1], time, latitude, longitude) end
+  if tokens[CATEGORY] ~= NONE then category = days_of(prefix .. 'q' .. tokens[CATEGORY]) end
   local readings
   if memo_ttl > 0 or answering then
-    read_fraud(out, tokens, time)
-    read_category(out, tokens[CATEGORY], day)
-    read_risk(out, tokens, day)
+    read_fraud(tokens, time)
+    if category then answer_days(category, day, {CATEGORY_DAYS}) else unknown(2) end
+    read_risk(tokens, day)
     readings = cmsgpack.pack(out)
   end
-  if tokens[CATEGORY] ~= NONE then add_to_day(days_of(prefix .. 'q' .. tokens[CATEGORY]), day, 1, amount) end
+  if category then add_to_day(category, day, 1, amount) end
   if memo_ttl > 0 then call('SET', memo, readings, 'EX', memo_ttl) end
   return readings
 end
