@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 from uuid import UUID
@@ -52,6 +53,15 @@ async def score(context: JobContext) -> None:
         await scorer.features.close()
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """matrix: the verdicts' vectors. lineup: what they were judged with."""
+
+    verdicts: Sequence[Verdict]
+    matrix: FloatMatrix
+    lineup: Lineup
+
+
 class _ScoringDesk:
     """One scorer process's feature store, model and policy."""
 
@@ -66,29 +76,43 @@ class _ScoringDesk:
         await self.lineup.refresh()
 
     async def handle(self, deliveries: list[Delivery]) -> None:
+        """While some payments are being stored, the next ones are judged: Redis and PostgreSQL work at the same time, each in order."""
         readable = await read(deliveries, ScoreBatch)
         payments = in_arrival_order([cast(ScoreBatch, message) for _, message in readable])
         size = self._resources.settings.score_batch_max
-        for start in range(0, len(payments), size):
-            await self.settle(payments[start : start + size])
+        storing: asyncio.Task[None] | None = None
+        try:
+            for start in range(0, len(payments), size):
+                judged = await self._judge(payments[start : start + size])
+                if storing:
+                    await storing
+                storing = asyncio.create_task(self._store(judged))
+            if storing:
+                await storing
+        finally:
+            await end(storing)
         for delivery, _ in readable:
             await delivery.ack()
 
     async def settle(self, payments: Sequence[Payment]) -> None:
+        await self._store(await self._judge(payments))
+
+    async def _judge(self, payments: Sequence[Payment]) -> _Judged:
         lineup = self.lineup.current or await self.lineup.refresh()
         matrix, status = await self.features.vectors(payments)
-        verdicts = judge(payments, matrix, status, lineup, self._control)
-        await self._store(verdicts, matrix, lineup)
+        return _Judged(judge(payments, matrix, status, lineup, self._control), matrix, lineup)
 
-    async def _store(self, verdicts: Sequence[Verdict], matrix: FloatMatrix, lineup: Lineup) -> None:
+    async def _store(self, judged: _Judged) -> None:
         """Decisions, alerts, explanations, shadow scores and audit events in one commit. What is decided already writes nothing."""
-        now = utc_now()
+        now, verdicts = utc_now(), judged.verdicts
         async with self._resources.postgres.unit_of_work() as work:
             new = await flow.insert_decisions(work, [decision_row(verdict, now) for verdict in verdicts])
             fresh = [verdict for verdict in verdicts if verdict.payment.uid in new]
             alerts = {verdict.payment.uid: alert_row(verdict, now) for verdict in fresh if verdict.alerts}
             await casework.insert_alerts(work, list(alerts.values()))
-            await policy.insert_shadow_scores(work, shadow_rows(lineup.shadows, verdicts, matrix, new, now))
+            await policy.insert_shadow_scores(
+                work, shadow_rows(judged.lineup.shadows, verdicts, judged.matrix, new, now)
+            )
             alert_ids: dict[UUID, UUID] = {uid: row["id"] for uid, row in alerts.items()}
             events = [e for v in fresh for e in events_of(v, alert_ids.get(v.payment.uid), ACTOR)]
             await record(work, *events)

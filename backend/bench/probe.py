@@ -67,7 +67,8 @@ class Trace:
 
         def end(running: _Running, outer: _Running | None, began: float) -> None:
             took = time.perf_counter() - began
-            self.seconds[step] += took - running.inner_s
+            # Less than nothing is left where the steps inside ran beside each other.
+            self.seconds[step] += max(0.0, took - running.inner_s)
             if outer:
                 outer.inner_s += took
 

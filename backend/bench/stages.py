@@ -33,7 +33,7 @@ from workers.judging import judge
 from workers.lineup import Lineup, LineupKeeper, WarmModel
 from workers.verdicts import Verdict, alert_row, decision_row, events_of
 
-GROUP = 256
+GROUP = 128
 """Payments a scorer settles together."""
 MESSAGES = 16
 QUEUE = Queue("bench", single_active=True)

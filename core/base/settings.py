@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     database_pool: int = Field(default=8, ge=1)
 
     shards: int = Field(default=4, ge=1, le=64)
-    score_batch_max: int = Field(default=256, ge=1, le=2048)
+    score_batch_max: int = Field(default=128, ge=1, le=2048)
     """Most transactions scored together."""
     ingest_linger_ms: float = Field(default=3.0, ge=0, le=100)
     """How long the first request of a micro-batch waits for company."""
