@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import col, select
 
 from backend import synthetic
 from backend.demo import load_history
@@ -18,8 +19,10 @@ from core.contracts.topology import DEAD, score_queue
 from core.infra.bus import Outgoing
 from core.infra.resources import Resources
 from core.stores import flow, policy
+from core.tables.flow import Transaction
 from core.tables.policy import RegisteredModel
 from models.features.catalogue import NAMES
+from models.features.online import OnlineFeatures
 from tests.integration.conftest import Api, payment
 from tests.jobs import running
 from workers.reconcile import reconcile_once
@@ -124,6 +127,40 @@ async def test_a_redelivery_changes_nothing(api: Api, resources: Resources) -> N
         assert (await work.run(query)).scalar_one() == 1
     assert first["decision"]["features"]["customer_velocity_1h_count"] == 1
     assert after["decision"]["features"]["customer_velocity_1h_count"] == 2
+
+
+async def test_the_next_payments_are_judged_while_the_last_ones_are_stored(api: Api, resources: Resources) -> None:
+    """One slice ahead and no more, each decided once. The first store waits for a lock on the decisions."""
+    size = resources.settings.score_batch_max
+    bodies = [payment(f"slice_{place}", customer_id="cus_slices") for place in range(2 * size + 1)]
+    assert (await api.client.post("/v1/transactions/batch", json=bodies)).status_code == 200
+    async with resources.postgres.reading() as work:
+        query = select(Transaction).where(col(Transaction.customer_id) == "cus_slices").order_by(col(Transaction.uid))
+        payments = [flow.payment_of(row) for row in (await work.session.exec(query)).all()]
+    features = OnlineFeatures(resources.redis)
+
+    async def taken() -> int:
+        await features.prepare()
+        return sum(await features.taken(payments))
+
+    async with resources.postgres.unit_of_work() as locking:
+        await locking.run(text("SET LOCAL ROLE NONE"))
+        await locking.run(text("LOCK TABLE decision IN EXCLUSIVE MODE"))
+        jobs = running(resources, "score", "relay")
+        await jobs.__aenter__()
+        async with asyncio.timeout(30):
+            while await taken() < 2 * size:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        assert await taken() == 2 * size
+    try:
+        await decision_of(api, f"slice_{2 * size}")
+    finally:
+        await jobs.__aexit__(None, None, None)
+    async with resources.postgres.reading() as work:
+        versions = await flow.latest_decisions(work, [one.uid for one in payments])
+    assert len(versions) == len(payments)
+    assert {decision.version for decision in versions.values()} == {1}
 
 
 async def test_what_cannot_be_read_is_buried_with_its_reason(api: Api, resources: Resources) -> None:
