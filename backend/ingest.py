@@ -23,9 +23,10 @@ from core.base.hashing import sha256, shard_of
 from core.base.ids import SourceId, TransactionId, TransactionUid
 from core.base.tasks import end
 from core.base.terms import Action, ActorType, Result
-from core.contracts.messages import Message, ScoreBatch
+from core.contracts.messages import Message, Payment, ScoreBatch
 from core.contracts.topology import score_queue
 from core.infra.bus import Outgoing
+from core.infra.postgres import Work
 from core.infra.resources import Resources
 from core.stores import accepting, flow
 from core.stores.accepting import Arrival
@@ -72,6 +73,8 @@ class Ingest:
         self._confirmed: asyncio.Queue[list[UUID]] = asyncio.Queue()
         self._accepting, self._marking = resources.postgres.line(), resources.postgres.line()
         self._tasks: list[asyncio.Task[None]] = []
+        self._last: dict[str, UUID | None] = {}
+        """By queue, the last message that was committed."""
 
     def start(self) -> None:
         loops = (self._accept_for_ever(), self._publish_for_ever(), self._mark_for_ever())
@@ -107,9 +110,11 @@ class Ingest:
             try:
                 answers, outgoing = await self._commit(batch)
             except RondaError as error:
+                self._last.clear()  # it may have been committed all the same
                 for answer in _awaited(batch):
                     answer.set_exception(error)
             except BaseException as error:
+                self._last.clear()
                 for answer in _awaited(batch):
                     answer.set_exception(Unavailable("the transactions could not be stored"))
                 if not isinstance(error, Exception):
@@ -146,19 +151,30 @@ class Ingest:
                 stored.setdefault(key, accepting.Known(TransactionUid(arrival.payment.uid), arrival.body_sha))
             answers = [[_answer(arrival, stored, new) for arrival in request.arrivals] for request in batch]
             accepted = [arrival for arrival in firsts.values() if arrival.payment.uid in new]
-            messages = self._score_messages(accepted)
+            messages = await self._score_messages(work, accepted)
             outgoing = await outbox.add(work, messages, outbox.WRITERS_TURN)
             await record(work, *_events(batch, answers))
+        self._last |= {message.queue: UUID(message.message_id) for message in outgoing}
         for source, count in Counter(arrival.payment.source_id for arrival in accepted).items():
             telemetry.TRANSACTIONS_ACCEPTED.labels(source).inc(count)
         return answers, outgoing
 
-    def _score_messages(self, accepted: Sequence[Arrival]) -> list[tuple[str, Message]]:
-        shards: dict[int, ScoreBatch] = {}
-        for arrival in accepted:
+    async def _score_messages(self, work: Work, accepted: Sequence[Arrival]) -> list[tuple[str, Message]]:
+        """In the order of acceptance: within one commit that of uids. Each names the message before it, also when another process,
+        now gone, wrote that one and did not come to publish it.
+        """
+        shards: dict[int, list[Payment]] = {}
+        for arrival in sorted(accepted, key=lambda arrival: arrival.payment.uid):
             shard = shard_of(arrival.payment.customer_id, self._settings.shards)
-            shards.setdefault(shard, ScoreBatch(shard=shard, payments=[])).payments.append(arrival.payment)
-        return [(score_queue(shard), message) for shard, message in shards.items()]
+            shards.setdefault(shard, []).append(arrival.payment)
+        for queue in map(score_queue, shards):
+            if queue not in self._last:
+                self._last[queue] = await flow.newest_outbox(work, queue)
+        return [
+            (queue, ScoreBatch(shard=shard, payments=payments, after=self._last[queue]))
+            for shard, payments in shards.items()
+            for queue in [score_queue(shard)]
+        ]
 
     async def _publish_for_ever(self) -> None:
         """In commit order, several commits' messages per confirm window when the broker is the slower side."""

@@ -118,6 +118,13 @@ class LiveFeatures:
     async def close(self) -> None:
         await end(self._gap.recovery if self._gap else None)
 
+    async def hold(self, payments: Sequence[Payment]) -> bool:
+        """Whether all of them were taken; False as well when Redis cannot tell."""
+        async with self._turn:
+            with suppress(FeaturesUnavailable):
+                return self._gap is None and all(await self._features.taken(payments))
+            return False
+
     async def vectors(self, payments: Sequence[Payment]) -> tuple[FloatMatrix, FeaturesStatus]:
         """(n, len(NAMES)); all NaN when degraded."""
         async with self._turn:

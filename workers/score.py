@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from core.acts.audit import record, system
+from core.acts.dead_letters import message_of
 from core.base import telemetry
 from core.base.clock import to_ms, utc_now
 from core.base.tasks import end
@@ -25,6 +26,7 @@ from workers.handling import consume, read
 from workers.judging import judge
 from workers.lineup import Lineup, LineupKeeper
 from workers.live_features import LiveFeatures
+from workers.order import Order, Readable
 from workers.runner import JobContext
 from workers.shadow import shadow_rows
 from workers.suspect import SuspectLane, without_suspects
@@ -41,11 +43,10 @@ async def score(context: JobContext) -> None:
     beside = [asyncio.create_task(scorer.lineup.follow()), asyncio.create_task(scorer.features.keep())]
     queues = [score_queue(shard) for shard in range(context.resources.settings.shards)]
     lane = SuspectLane(context.resources, scorer.settle)
+    handle = without_suspects(scorer.handle, scorer.take)
     try:
         async with asyncio.TaskGroup() as lanes:
-            lanes.create_task(
-                consume(context, queues, without_suspects(scorer.handle), most=MESSAGES_AT_ONCE, turn=lane.turn)
-            )
+            lanes.create_task(consume(context, queues, handle, most=MESSAGES_AT_ONCE, turn=lane.turn))
             lanes.create_task(consume(context, [SUSPECT], lane.handle, most=1, turn=lane.turn))
     finally:
         for task in beside:
@@ -68,6 +69,7 @@ class _ScoringDesk:
     def __init__(self, context: JobContext) -> None:
         self._resources = context.resources
         self.features = LiveFeatures(context.resources, ACTOR)
+        self._order = Order(context.resources.postgres, self.features)
         self._control = ControlSample.of(context.resources.settings)
         self.lineup = LineupKeeper(context.resources)
 
@@ -77,13 +79,11 @@ class _ScoringDesk:
 
     async def handle(self, deliveries: list[Delivery]) -> None:
         """While some payments are being stored, the next ones are judged: Redis and PostgreSQL work at the same time, each in order."""
-        readable = await read(deliveries, ScoreBatch)
-        payments = in_arrival_order([cast(ScoreBatch, message) for _, message in readable])
-        size = self._resources.settings.score_batch_max
+        readable = [(delivery, cast(ScoreBatch, message)) for delivery, message in await read(deliveries, ScoreBatch)]
         storing: asyncio.Task[None] | None = None
         try:
-            for start in range(0, len(payments), size):
-                judged = await self._judge(payments[start : start + size])
+            for part in await self._parts(readable):
+                judged = await self._judge(part)
                 if storing:
                     await storing
                 storing = asyncio.create_task(self._store(judged))
@@ -91,8 +91,21 @@ class _ScoringDesk:
                 await storing
         finally:
             await end(storing)
+        self._order.remember(delivery.message_id for delivery, _ in readable)
         for delivery, _ in readable:
             await delivery.ack()
+
+    async def take(self, deliveries: list[Delivery]) -> None:
+        """Into the features only. A delivery that cannot be read is left for `handle`."""
+        messages = [(delivery, message_of(delivery.body)) for delivery in deliveries]
+        readable = [(delivery, message) for delivery, message in messages if isinstance(message, ScoreBatch)]
+        for part in await self._parts(readable):
+            await self.features.vectors(part)
+
+    async def _parts(self, readable: Readable) -> list[list[Payment]]:
+        payments = in_arrival_order(await self._order.complete(readable))
+        size = self._resources.settings.score_batch_max
+        return [payments[start : start + size] for start in range(0, len(payments), size)]
 
     async def settle(self, payments: Sequence[Payment]) -> None:
         await self._store(await self._judge(payments))

@@ -22,17 +22,24 @@ from workers.handling import Handle, is_outage, read
 log = structlog.get_logger()
 SUSPECT_FROM: Final = 2
 """Redeliveries after which a message is suspect."""
+HARMFUL_FROM: Final = 4
+"""Redeliveries after which even taking a message's payments into the features may be what kills."""
 MOST_ATTEMPTS: Final = 3
 """How often a payment is tried alone."""
 
 Settle = Callable[[Sequence[Payment]], Awaitable[None]]
 
 
-def without_suspects(handle: Handle) -> Handle:
-    """Moves suspect deliveries to the lane, then hands over the others."""
+def without_suspects(handle: Handle, take: Handle) -> Handle:
+    """Moves suspect deliveries to the lane, then hands over the others.
+
+    Before, `take` takes all of them into the features: whenever the lane comes to decide a payment, it finds the readings of its turn.
+    """
 
     async def sorted_out(deliveries: list[Delivery]) -> None:
         suspects = [delivery for delivery in deliveries if delivery.redeliveries >= SUSPECT_FROM]
+        if suspects:
+            await take([delivery for delivery in deliveries if delivery.redeliveries < HARMFUL_FROM])
         for delivery in suspects:
             await delivery.move(SUSPECT)
         if suspects:

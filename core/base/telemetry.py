@@ -15,6 +15,9 @@ DECISION_SECONDS = Histogram(
 )
 BATCHES_RETURNED = Counter("ronda_batches_returned", "Batches that went back to their queues", ["queue", "why"])
 SUSPECTS = Counter("ronda_suspects", "Messages that came back too often and are scored one by one")
+OVERTAKEN = Counter(
+    "ronda_overtaken", "Messages that younger ones of their shard overtook, taken before those all the same"
+)
 FEATURES_WHOLE = Gauge(
     "ronda_features_whole", "1 = the scorer uses the feature store, 0 = it decides without", multiprocess_mode="livemin"
 )

@@ -34,11 +34,12 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ScoreBatch(msgspec.Struct, frozen=True, tag="score_batch", kw_only=True):
-    """Transactions of one shard, in the order they were accepted."""
+    """Transactions of one shard, in the order they were accepted. after: the id of the message before it; None = of none in particular."""
 
     v: int = 1
     shard: int
     payments: list[Payment]
+    after: UUID | None = None
 
 
 class LabelledPayment(msgspec.Struct, frozen=True, kw_only=True):

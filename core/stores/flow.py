@@ -259,6 +259,17 @@ async def add_outbox(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
     await insert_rows(work, OutboxMessage, [{**row, "attempts": 0} for row in rows])
 
 
+async def outbox_body(work: UnitOfWork, ident: UUID) -> bytes | None:
+    """None when there is no such row any more."""
+    return (await work.session.exec(select(OutboxMessage.body).where(OutboxMessage.id == ident))).one_or_none()
+
+
+async def newest_outbox(work: Work, queue: str) -> UUID | None:
+    """The id of the queue's last row, sent or not."""
+    rows = await work.fetch("SELECT id FROM outbox WHERE queue = $1 ORDER BY id DESC LIMIT 1", queue)
+    return UUID(bytes=rows[0][0].bytes) if rows else None
+
+
 async def mark_sent(work: Work, ids: Sequence[UUID], now: datetime) -> None:
     await work.fetch("UPDATE outbox SET sent_at = $2 WHERE id = ANY(CAST($1 AS uuid[]))", ids, now)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -15,7 +16,7 @@ from core.contracts.topology import queues
 from core.infra.resources import Resources, open_resources
 from core.infra.signing import ensure_local_keys
 from models.scoring.scorer import Scorer
-from tests.faults import checker, model
+from tests.faults import checker, crashing, model
 from tests.faults.checker import Account
 from tests.faults.client import Client, Ledger
 from tests.faults.system import System, running_system
@@ -119,13 +120,41 @@ async def system(fault_settings: Settings, champion: Scorer) -> AsyncIterator[Sy
         yield running
 
 
-@pytest.fixture
-async def run(request: pytest.FixtureRequest, system: System, fault_resources: Resources, champion: Scorer) -> Run:
+@pytest.fixture(scope="module")
+def points(fault_settings: Settings) -> Path:
+    """The folder in which fault points are armed."""
+    folder = fault_settings.data_dir / "points"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def crashing_system(fault_settings: Settings, champion: Scorer, points: Path) -> AsyncIterator[System]:
+    more = {crashing.VARIABLE: str(points)}
+    async with running_system(
+        fault_settings, fault_settings.data_dir, module="tests.faults.crashing", more=more
+    ) as running:
+        yield running
+
+
+async def new_run(request: pytest.FixtureRequest, system: System, resources: Resources, champion: Scorer) -> Run:
     system.faults.clear()
     accounts = request.config.stash[ACCOUNTS]
     source, name = f"shop-{len(accounts)}-{id(request) % 10**9}", request.node.name
-    async with fault_resources.postgres.unit_of_work() as work:
+    async with resources.postgres.unit_of_work() as work:
         await people.add_source(work, source, name, CLI)
         key = await people.add_key(work, source, CLI)
     ledger = Ledger(system.folder / f"{source}.ledger")
-    return Run(name, system, fault_resources, source, Client(system.base_url, key, ledger), champion, accounts)
+    return Run(name, system, resources, source, Client(system.base_url, key, ledger), champion, accounts)
+
+
+@pytest.fixture
+async def run(request: pytest.FixtureRequest, system: System, fault_resources: Resources, champion: Scorer) -> Run:
+    return await new_run(request, system, fault_resources, champion)
+
+
+@pytest.fixture
+async def crashing_run(
+    request: pytest.FixtureRequest, crashing_system: System, fault_resources: Resources, champion: Scorer
+) -> Run:
+    return await new_run(request, crashing_system, fault_resources, champion)

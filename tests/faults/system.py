@@ -114,11 +114,14 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running_system(settings: Settings, folder: Path, *, scorers: int = 2) -> AsyncIterator[System]:
-    environment, port = environment_of(settings), free_port()
+async def running_system(
+    settings: Settings, folder: Path, *, scorers: int = 2, module: str = "backend", more: dict[str, str] | None = None
+) -> AsyncIterator[System]:
+    """`module`: what `python -m` runs as `ronda`. `more`: environment variables on top."""
+    environment, port = environment_of(settings) | (more or {}), free_port()
 
     def process(name: str, *arguments: str) -> Process:
-        return Process(name, [sys.executable, "-m", "backend", *arguments], environment, folder / f"{name}.log")
+        return Process(name, [sys.executable, "-m", module, *arguments], environment, folder / f"{name}.log")
 
     system = System(
         settings,
