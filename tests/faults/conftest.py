@@ -88,13 +88,19 @@ def profile(long_faults: bool) -> Profile:
 
 
 @pytest.fixture(scope="module")
+def fault_bus(request: pytest.FixtureRequest) -> str:
+    """RabbitMQ, unless the tests of a file ask for `streams`."""
+    return str(getattr(request, "param", "rabbit"))
+
+
+@pytest.fixture(scope="module")
 def fault_settings(
-    postgres_url: str, valkey_url: str, rabbit_url: str, tmp_path_factory: pytest.TempPathFactory
+    fault_bus: str, postgres_url: str, valkey_url: str, rabbit_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Settings:
     settings = Settings(
         database_url=SecretStr(postgres_url),
         redis_url=SecretStr(valkey_url),
-        bus_url=SecretStr(rabbit_url),
+        bus_url=SecretStr(rabbit_url if fault_bus == "rabbit" else valkey_url),
         data_dir=tmp_path_factory.mktemp("ronda"),
         shards=2,
     )

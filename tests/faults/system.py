@@ -81,6 +81,10 @@ class System:
     def processes(self) -> list[Process]:
         return [self.web, *self.scorers, *self.others]
 
+    @property
+    def deaths(self) -> int:
+        return sum(process.deaths for process in self.processes)
+
     def logs(self, words: str) -> int:
         """How many lines of all logs hold these words."""
         return sum(process.log.read_text(errors="replace").count(words) for process in self.processes)
