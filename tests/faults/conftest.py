@@ -140,6 +140,7 @@ async def crashing_system(fault_settings: Settings, champion: Scorer, points: Pa
     async with running_system(
         fault_settings, fault_settings.data_dir, module="tests.faults.crashing", more=more
     ) as running:
+        await running.uses_features()
         yield running
 
 

@@ -93,6 +93,12 @@ class System:
         process.send(signal.SIGKILL)
         self.faults[f"kill -9 {process.name}"] += 1
 
+    async def uses_features(self) -> None:
+        """Until each scorer, just started, decides with features."""
+        async with asyncio.timeout(START_S):
+            while any("deciding with features" not in scorer.log.read_text() for scorer in self.scorers):
+                await asyncio.sleep(0.1)
+
     async def answers(self) -> None:
         """Until the web process answers."""
         async with asyncio.timeout(START_S), httpx2.AsyncClient() as client:

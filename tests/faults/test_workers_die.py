@@ -1,6 +1,7 @@
 """Processes that die: at the worst moments, and again and again. Few customers, so that every score depends on the order."""
 
 import asyncio
+import itertools
 import random
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.faults.conftest import Profile, Run
 from tests.faults.crashing import POINTS
 
 PASSED_S = 40.0
-CUSTOMERS = 7
+CUSTOMERS, PER_SECOND = 7, 40
 DRAINED_S = 60.0
 
 
@@ -22,15 +23,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 async def passed(run: Run, points: Path, point: str, seed: int, events: int) -> None:
-    """Posts `events` payments while one process dies at `point`."""
-    posting = asyncio.create_task(run.client.post_all(payments(point, events, CUSTOMERS, seed), 40))
+    """Posts `events` payments while one process dies at `point`; more of them when none came by there."""
+    posting = asyncio.create_task(run.client.post_all(payments(point, events, CUSTOMERS, seed), PER_SECOND))
     await asyncio.sleep(random.Random(f"{point} {seed}").uniform(0, 0.5))
     (points / point).touch()
-    async with asyncio.timeout(PASSED_S):
-        while (points / point).exists():
-            await asyncio.sleep(0.05)
-    run.system.faults[f"death {point}"] += 1
     assert set(await posting) == {202}
+    async with asyncio.timeout(PASSED_S):
+        for number in itertools.count():
+            if not (points / point).exists():
+                break
+            more = payments(f"{point}-{number}", PER_SECOND, CUSTOMERS, seed)
+            assert set(await run.client.post_all(more, PER_SECOND)) == {202}
+    run.system.faults[f"death {point}"] += 1
 
 
 @pytest.mark.timeout(600)
@@ -41,7 +45,7 @@ async def test_a_process_dies_at_a_fault_point(crashing_run: Run, points: Path, 
         await passed(run, points, point, seed, events)
     found = await run.settle(seed)
     assert run.system.deaths - deaths == len(POINTS)
-    assert found.acknowledged == found.accepted == found.sent == len(POINTS) * events
+    assert found.acknowledged == found.accepted == found.sent >= len(POINTS) * events
 
 
 @pytest.mark.timeout(900)
