@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import numpy as np
 import structlog
@@ -118,12 +119,15 @@ class LiveFeatures:
     async def close(self) -> None:
         await end(self._gap.recovery if self._gap else None)
 
-    async def hold(self, payments: Sequence[Payment]) -> bool:
-        """Whether all of them were taken; False as well when Redis cannot tell."""
+    async def taken(self, payments: Sequence[Payment]) -> set[UUID]:
+        """Those of them that were taken; none when Redis cannot tell."""
         async with self._turn:
+            if self._gap:
+                return set()
             with suppress(FeaturesUnavailable):
-                return self._gap is None and all(await self._features.taken(payments))
-            return False
+                taken = await self._features.taken(payments)
+                return {payment.uid for payment, known in zip(payments, taken, strict=True) if known}
+            return set()
 
     async def vectors(self, payments: Sequence[Payment]) -> tuple[FloatMatrix, FeaturesStatus]:
         """(n, len(NAMES)); all NaN when degraded."""

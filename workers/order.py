@@ -7,13 +7,14 @@ looks whether its payments were taken or decided, and takes them from the outbox
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Final, cast
+from typing import Final
 from uuid import UUID
 
 import structlog
 
+from core.acts.dead_letters import message_of
 from core.base import telemetry
-from core.contracts.messages import ScoreBatch, decode
+from core.contracts.messages import ScoreBatch
 from core.infra.bus import Delivery
 from core.infra.postgres import Postgres
 from core.stores import flow
@@ -24,6 +25,8 @@ REMEMBERED: Final = 10_000
 """Messages known to have been taken, over all shards; to forget one costs a look at the database."""
 FURTHEST: Final = 1_000
 """Most messages taken from the outbox before one. What lies further back is taken when it comes."""
+
+PAGE: Final = 50
 
 Readable = Sequence[tuple[Delivery, ScoreBatch]]
 
@@ -39,37 +42,46 @@ class Order:
         """These messages, each behind those before it that were not taken yet, of these or from the outbox."""
         held = {delivery.message_id: message for delivery, message in readable}
         placed: dict[str, ScoreBatch] = {}
+        found: dict[str, ScoreBatch] = {}
         for ident, message in held.items():
-            if ident not in placed:
-                way = [(ident, message)]
-                while (before := way[-1][1].after) and str(before) not in placed and len(way) <= FURTHEST:
-                    missing = held.get(str(before)) or await self._missing(before)
-                    if missing is None:
-                        break
-                    way.append((str(before), missing))
-                placed.update(reversed(way))
+            way = [] if ident in placed else [(ident, message)]
+            while way and (before := way[-1][1].after) and len(way) <= FURTHEST:
+                name = str(before)
+                if name in placed or name in self._taken:
+                    break
+                if name not in held and name not in found:
+                    found |= await self._look_back(before, PAGE if len(way) > 1 else 1)
+                missing = held.get(name) or found.get(name)
+                if missing is None:
+                    break
+                way.append((name, missing))
+            placed.update(reversed(way))
         overtaken = len(placed) - len(held)
         if overtaken:
             log.info("messages were overtaken and are taken first", messages=overtaken)
             telemetry.OVERTAKEN.inc(overtaken)
         return list(placed.values())
 
-    async def _missing(self, ident: UUID) -> ScoreBatch | None:
-        """The message, unless its payments are taken; one that left the outbox was sent an hour ago and is no longer waited for."""
-        if str(ident) in self._taken:
-            return None
-        async with self._postgres.reading() as work:
-            body = await flow.outbox_body(work, ident)
-            message = None if body is None else cast(ScoreBatch, decode(body))
-            uids = [payment.uid for payment in message.payments] if message else []
-            decided = await flow.decided(work, uids) >= set(uids)
-        if message is None or decided or await self._features.hold(message.payments):
-            self.remember([str(ident)])
-            return None
-        return message
+    async def _look_back(self, ident: UUID, most: int) -> dict[str, ScoreBatch]:
+        """From the outbox: the message and those before it, where a payment is neither decided nor taken.
 
-    def remember(self, idents: Iterable[str]) -> None:
+        What left the outbox was sent an hour ago and is no longer waited for.
+        """
+        async with self._postgres.reading() as work:
+            rows = await flow.outbox_back(work, ident, limit=most)
+            bodies = [(str(row.id), message_of(row.body)) for row in rows]
+            messages = {name: message for name, message in bodies if isinstance(message, ScoreBatch)}
+            payments = [payment for message in messages.values() for payment in message.payments]
+            done = await flow.decided(work, [payment.uid for payment in payments])
+        done |= await self._features.taken([payment for payment in payments if payment.uid not in done])
+        missing = {
+            name: message for name, message in messages.items() if not done.issuperset(p.uid for p in message.payments)
+        }
+        self.remember(messages.keys() - missing.keys())
+        return missing
+
+    def remember(self, names: Iterable[str]) -> None:
         """These were taken."""
-        self._taken.update(dict.fromkeys(idents))
+        self._taken.update(dict.fromkeys(names))
         while len(self._taken) > REMEMBERED:
             self._taken.popitem(last=False)

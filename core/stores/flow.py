@@ -259,9 +259,16 @@ async def add_outbox(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
     await insert_rows(work, OutboxMessage, [{**row, "attempts": 0} for row in rows])
 
 
-async def outbox_body(work: UnitOfWork, ident: UUID) -> bytes | None:
-    """None when there is no such row any more."""
-    return (await work.session.exec(select(OutboxMessage.body).where(OutboxMessage.id == ident))).one_or_none()
+async def outbox_back(work: UnitOfWork, ident: UUID, *, limit: int) -> Sequence[OutboxMessage]:
+    """This row and those of its queue before it, newest first; none when it is gone."""
+    queue = select(OutboxMessage.queue).where(OutboxMessage.id == ident).scalar_subquery()
+    query = (
+        select(OutboxMessage)
+        .where(col(OutboxMessage.id) <= ident, OutboxMessage.queue == queue)
+        .order_by(col(OutboxMessage.id).desc())
+        .limit(limit)
+    )
+    return (await work.session.exec(query)).all()
 
 
 async def newest_outbox(work: Work, queue: str) -> UUID | None:
@@ -275,13 +282,25 @@ async def mark_sent(work: Work, ids: Sequence[UUID], now: datetime) -> None:
 
 
 async def due_outbox(work: UnitOfWork, now: datetime, *, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
-    """Unsent rows whose time has come, leased: nobody else gets them until `now + lease`."""
+    """Unsent rows whose time has come, leased: nobody else gets them until `now + lease`.
+
+    A row waits for older ones of its queue that were leased or failed and are to be tried again.
+    """
+    unsent = col(OutboxMessage.sent_at).is_(None)
+    tried = (
+        select(OutboxMessage.queue, func.min(OutboxMessage.created_at).label("since"))
+        .where(unsent, col(OutboxMessage.next_at) > now, OutboxMessage.attempts > 0)
+        .group_by(OutboxMessage.queue)
+        .subquery()
+    )
     due = (
         select(OutboxMessage)
-        .where(col(OutboxMessage.sent_at).is_(None), col(OutboxMessage.next_at) <= now)
-        .order_by(col(OutboxMessage.created_at))
+        .join(tried, tried.c.queue == OutboxMessage.queue, isouter=True)
+        .where(unsent, col(OutboxMessage.next_at) <= now)
+        .where(or_(tried.c.since.is_(None), col(OutboxMessage.created_at) < tried.c.since))
+        .order_by(col(OutboxMessage.created_at), col(OutboxMessage.id))
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=OutboxMessage, skip_locked=True)
     )
     rows = (await work.session.exec(due)).all()
     for row in rows:
