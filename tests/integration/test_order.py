@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +13,14 @@ from sqlalchemy import text
 
 import workers.score
 from backend.ingest import Ingest
-from core.acts import people
+from core.acts import outbox, people
 from core.acts.audit import system
 from core.base.clock import to_ms, utc_now
 from core.base.errors import PublishFailed
 from core.base.hashing import shard_of
 from core.base.ids import SourceId, new_uuid
-from core.contracts.messages import Payment
-from core.contracts.topology import score_queue
+from core.contracts.messages import LabelsRecorded, Payment
+from core.contracts.topology import LABELS, TRAINING, score_queue
 from core.infra.bus import Outgoing
 from core.infra.resources import Resources
 from core.stores import flow
@@ -172,3 +173,25 @@ async def test_a_suspect_that_was_never_handled_does_not_lose_its_turn(
         told = await counted(on_bus, uids)
     assert told[1:] == [2, 3]
     assert failures(queue) == failed_before
+
+
+async def test_a_row_to_be_tried_again_keeps_younger_ones_of_its_queue_waiting(resources: Resources) -> None:
+    now, ours = utc_now(), dict[str, str]()
+
+    async def write(name: str, queue: str) -> None:
+        async with resources.postgres.unit_of_work() as work:
+            [message] = await outbox.add(work, [(queue, LabelsRecorded(labels=[]))], timedelta())
+        ours[message.message_id] = name
+
+    async def due(after_s: float) -> list[str]:
+        async with resources.postgres.unit_of_work() as work:
+            moment = now + timedelta(seconds=after_s)
+            rows = await flow.due_outbox(work, moment, lease=timedelta(seconds=15), limit=100)
+        return [ours[str(row.id)] for row in rows if str(row.id) in ours]
+
+    await write("first", LABELS)
+    assert await due(5) == ["first"]
+    await write("second", LABELS)
+    await write("elsewhere", TRAINING)
+    assert await due(6) == ["elsewhere"]
+    assert await due(30) == ["first", "second", "elsewhere"]
