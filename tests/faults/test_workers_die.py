@@ -30,9 +30,10 @@ async def passed(run: Run, points: Path, point: str, seed: int, events: int) -> 
     assert set(await posting) == {202}
     async with asyncio.timeout(PASSED_S):
         for number in itertools.count():
+            await asyncio.sleep(0.2)
             if not (points / point).exists():
                 break
-            more = payments(f"{point}-{number}", PER_SECOND, CUSTOMERS, seed)
+            more = payments(f"{point}-{number}", 2, CUSTOMERS, seed)
             assert set(await run.client.post_all(more, PER_SECOND)) == {202}
     run.system.faults[f"death {point}"] += 1
 
