@@ -165,18 +165,18 @@ async def test_a_suspect_that_was_never_handled_does_not_lose_its_turn(
     failed_before = failures(queue)
 
     def judged(batch: Sequence[Payment], *rest: Any) -> Any:
-        if any(one.uid == uids[0] for one in batch):
+        if any(one.uid == poison for one in batch):
             raise ZeroDivisionError
         return judge(batch, *rest)
 
-    monkeypatch.setattr(workers.score, "judge", judged)
     async with at_the_door(on_bus) as ingest:
         await first(ingest, on_bus, of)
-        uids = [await accept(ingest, of), await accept(ingest, of)]
+        uids = [poison := await accept(ingest, of), await accept(ingest, of)]
         await published(on_bus, uids[-1])
         await returned(on_bus, 2)
         uids.append(await accept(ingest, of))
         await published(on_bus, uids[-1])
+    monkeypatch.setattr(workers.score, "judge", judged)
     async with running(on_bus, "score", "bury"):
         told = await counted(on_bus, uids)
     assert told[1:] == [3, 4]
