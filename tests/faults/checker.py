@@ -17,7 +17,7 @@ from models.scoring.scorer import Scorer
 from tests.faults.client import Ledger
 from tests.faults.system import HOME, System, environment_of
 
-SETTLE_S = 60.0
+SETTLE_S = 120.0
 
 
 @dataclass(frozen=True)

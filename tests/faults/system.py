@@ -95,7 +95,7 @@ class System:
 
     async def uses_features(self) -> None:
         """Until each scorer, just started, decides with features."""
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(2 * START_S):
             while any("deciding with features" not in scorer.log.read_text() for scorer in self.scorers):
                 await asyncio.sleep(0.1)
 
