@@ -42,7 +42,7 @@ from core.base.terms import Label
 from core.contracts.messages import LabelledPayment, Payment
 from core.infra.redis import Redis
 from models.features.catalogue import FEATURES, MEMORY, READINGS, Memory
-from models.features.facts import category_code, is_abroad, is_just_under, place_of, position
+from models.features.facts import FACTS, category_code, is_abroad, is_just_under, place_of, position
 from models.features.script import (
     FRAUD,
     ITEM_FORMAT,
@@ -295,7 +295,7 @@ def _assembled(payments: Sequence[Payment], answers: Sequence[bytes]) -> FloatMa
     """From msgpack readings to vectors."""
     readings = np.array([_readings_decoder.decode(answer) for answer in answers]).reshape(-1, len(READINGS))
     times: IntArray = np.array([payment.occurred_at_ms for payment in payments], dtype=np.int64)
-    facts = np.array([_facts(payment) for payment in payments], dtype=np.float64).reshape(len(payments), -1)
+    facts = np.array([_facts(payment) for payment in payments], dtype=np.float64).reshape(-1, len(FACTS))
     return assemble(readings, times, facts)
 
 

@@ -368,6 +368,17 @@ async def test_a_rebuild_whose_redis_was_emptied_is_not_published(client: "redis
         await features.publish_generation()
 
 
+async def test_what_was_never_taken_has_no_first_answer(client: "redis.Redis") -> None:
+    stream = synthetic(10, 11)
+    features = await fresh(client)
+    assert await features.first_vectors(stream.payments[:2]) == [None, None]
+    [answered] = await features.vectors(stream.payments[:1])
+    first, never = await features.first_vectors(stream.payments[:2])
+    assert first is not None
+    np.testing.assert_array_equal(first, answered)
+    assert never is None
+
+
 async def test_a_forgotten_script_is_sent_again(client: "redis.Redis") -> None:
     stream = synthetic(10, 9)
     features = await fresh(client)
