@@ -119,6 +119,14 @@ MUTANTS = (
         "tests/integration/test_guards.py::test_what_fails_before_its_commit_is_delivered_again",
     ),
     Mutant(
+        "a copy is decided with its original",
+        "a payment is in a batch once",
+        "workers/score.py",
+        "return list({payment.uid: payment for payment in merged}.values())",
+        "return list(merged)",
+        "tests/unit/workers/test_score_order.py::test_a_payment_that_was_published_twice_is_there_once",
+    ),
+    Mutant(
         "a taken key is no conflict",
         "a source's key is taken once",
         "core/stores/accepting.py",
