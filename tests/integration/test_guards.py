@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import numpy as np
@@ -13,10 +14,13 @@ from sqlalchemy import text
 import workers.score
 from core.acts import outbox
 from core.base.clock import utc_now
+from core.base.errors import PublishFailed
 from core.contracts.messages import Payment, ScoreBatch
-from core.contracts.topology import score_queue
-from core.infra.bus import Consumer, Delivery
+from core.contracts.topology import DEAD, Queue, score_queue
+from core.infra import rabbit
+from core.infra.bus import Consumer, Delivery, Outgoing
 from core.infra.postgres import UnitOfWork
+from core.infra.rabbit import RabbitBus
 from core.infra.resources import Resources
 from core.stores import accepting, commit_order, flow
 from core.stores.accepting import Arrival
@@ -172,3 +176,15 @@ async def test_the_order_of_acceptance_misses_nobody_who_commits_late(resources:
     place = early[-1][0] if early else start
     found = [row.uid for _, row in [*early, *await behind(place)]]
     assert found == [slow.uid, quick.uid]
+
+
+async def test_a_full_queue_refuses_and_the_refused_are_named(rabbit_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rabbit, "QUEUE_MAX_LENGTH", 10)
+    queue = f"test.{uuid4().hex[:8]}"
+    async with RabbitBus(rabbit_url, publish_timeout_s=10.0) as bus:
+        await bus.declare([Queue(DEAD), Queue(queue)])
+        with pytest.raises(PublishFailed) as caught:
+            await bus.publish([Outgoing(queue, str(number), b"") for number in range(600)])
+        refused = caught.value.facts["unconfirmed"]
+        assert len(set(refused)) == len(refused) < 600
+        assert await bus.depth(queue) == 600 - len(refused)
