@@ -1,5 +1,6 @@
 """Who may call the API: guards by role. Every API route names one; a house test sees to it."""
 
+import asyncio
 import ipaddress
 import time
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class ApiKeys:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._good: dict[bytes, tuple[float, Caller]] = {}
+        self._asked: dict[bytes, asyncio.Task[Caller]] = {}
 
     async def caller(self, presented: str) -> Caller:
         """Raises BadApiKey."""
@@ -42,8 +44,18 @@ class ApiKeys:
         hit = self._good.get(digest)
         if hit and now - hit[0] < CACHE_S:
             return hit[1]
-        async with self._resources.postgres.reading() as work:
-            key = await people.key_holder(work, presented)
+        if (
+            digest not in self._asked
+        ):  # one question for all who come meanwhile: a busy source would take every connection
+            self._asked[digest] = asyncio.create_task(self._look_up(presented, digest, now))
+        return await asyncio.shield(self._asked[digest])
+
+    async def _look_up(self, presented: str, digest: bytes, now: float) -> Caller:
+        try:
+            async with self._resources.postgres.reading() as work:
+                key = await people.key_holder(work, presented)
+        finally:
+            del self._asked[digest]
         if key is None:
             raise BadApiKey("This API key is not known or was revoked.")
         if len(self._good) >= _CACHE_MOST:
@@ -58,14 +70,14 @@ def public(_connection: Connection, _handler: BaseRouteHandler) -> None:
 
 
 async def source_key(connection: Connection, _handler: BaseRouteHandler) -> None:
-    """A source's bearer key; leaves the Caller in the request's state."""
+    """A source's bearer key; the Caller is the request's `auth`."""
     scheme, _, presented = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not presented.strip():
         raise BadApiKey("Send the source's API key as: Authorization: Bearer <key>")
     if not presented.isascii():
         raise BadApiKey("This API key is not known or was revoked.")
     keys: ApiKeys = connection.app.state.api_keys
-    connection.state.caller = await keys.caller(presented.strip())
+    connection.scope["auth"] = await keys.caller(presented.strip())
 
 
 async def metrics_reader(connection: Connection, handler: BaseRouteHandler) -> None:

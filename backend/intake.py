@@ -80,9 +80,8 @@ class TransactionBody(BaseModel):
     @field_validator("attributes")
     @classmethod
     def _small_and_clean(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for text in _texts(value):
-            if "\x00" in text:
-                raise ValueError("holds a NUL character")
+        if "\x00" in "".join(_texts(value)):
+            raise ValueError("holds a NUL character")
         if any(isinstance(number, int) and abs(number) > 2**63 for number in value.values()):
             raise ValueError("holds an integer of more than 64 bits")
         if len(canonical_json(value).encode()) > MAX_ATTRIBUTES:

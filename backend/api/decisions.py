@@ -39,7 +39,7 @@ async def export_decisions(
     limit: FromQuery[int] = 1000,
 ) -> Response[bytes]:
     """NDJSON, one decision a line with its cursor; `Ronda-Next-Cursor` is where to go on, also when nothing came."""
-    caller: Caller = request.state.caller
+    caller: Caller = request.auth
     resources: Resources = request.app.state.resources
     cursor = _cursor(after)
     async with resources.postgres.unit_of_work() as work:

@@ -31,7 +31,7 @@ def _parsed(item: bytes) -> LabelBody | RondaError:
 @post("/", guards=[source_key], status_code=200, operation_class=LabelsOperation)
 async def post_labels(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Take up to 1,000 labels: one result per item, in order; the same statement twice is recorded once."""
-    caller: Caller = request.state.caller
+    caller: Caller = request.auth
     resources: Resources = request.app.state.resources
     parsed = [_parsed(item) for item in await batch_items(request)]
     inputs = [_input(item) for item in parsed if isinstance(item, LabelBody)]
