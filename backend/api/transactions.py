@@ -13,7 +13,7 @@ from litestar.response.base import ASGIResponse
 from backend.api.bodies import JSON, batch_items, json_body
 from backend.api.openapi import BatchOperation, LookupOperation, PostOperation
 from backend.api.shapes import decision_json, features_json, labels_json, transaction_json
-from backend.auth import Caller, Connection, source_key
+from backend.auth import Caller, source_key
 from backend.ingest import Acceptance, Accepted, Ingest
 from backend.intake import parse_transaction
 from backend.problems import problem
@@ -30,14 +30,6 @@ MAX_WAIT_S = 10.0
 _json = msgspec.json.Encoder()
 _WAIT = re.compile(r"\bwait\s*=\s*(\d{1,3}(?:\.\d+)?)", re.IGNORECASE)
 _CONFLICT = "this id was posted before with another body; the first one stands"
-
-
-class _Post(post):
-    """litestar hands each guard a copy of the route, at each request: a fifteenth of a request's CPU."""
-
-    async def authorize_connection(self, connection: Connection) -> None:
-        for guard in self.resolve_guards():
-            await guard(connection, self)  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -61,7 +53,7 @@ def wait_seconds(prefer: str) -> float:
     return min(float(found[1]), MAX_WAIT_S) if found else 0.0
 
 
-@_Post("/", guards=[source_key], operation_class=PostOperation)
+@post("/", guards=[source_key], operation_class=PostOperation)
 async def post_transaction(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Accept one transaction. It is safe to repeat: the same id with the same body gives the same answer."""
     desk = _desk(request)
@@ -105,7 +97,7 @@ def _accepted(arrival: Arrival, accepted: Accepted, decision: Decision | None, s
     return ASGIResponse(body=_json.encode(body), status_code=status, headers=headers, media_type=JSON)
 
 
-@_Post("/batch", guards=[source_key], status_code=200, operation_class=BatchOperation)
+@post("/batch", guards=[source_key], status_code=200, operation_class=BatchOperation)
 async def post_batch(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Accept up to 1,000 transactions: one result per item, in order. A bad item does not spoil the others."""
     desk, now = _desk(request), utc_now()

@@ -9,12 +9,16 @@ import pytest
 from sqlalchemy import text
 
 import backend.ingest
+from backend.auth import ApiKeys
 from core.acts import people
 from core.acts.audit import system
+from core.base.errors import BadApiKey
 from core.contracts.messages import ScoreBatch, decode
 from core.contracts.topology import score_queue
+from core.infra.postgres import UnitOfWork
 from core.infra.resources import Resources
 from core.stores import flow
+from core.tables.people import ApiKey
 from tests.integration.conftest import Api, payment
 
 PROBLEM = "application/problem+json"
@@ -46,6 +50,37 @@ async def test_one_payment_is_stored_queued_and_repeatable(api: Api, resources: 
     assert (other.status_code, other.headers["content-type"]) == (409, PROBLEM)
     assert other.json()["code"] == "idempotency_conflict"
     assert await queued(resources, 1) == ["one"]
+
+
+async def test_what_the_broker_confirmed_is_marked_soon(api: Api, resources: Resources) -> None:
+    assert (await api.client.post("/v1/transactions", json=payment("marked"))).status_code == 202
+    async with asyncio.timeout(5):
+        while True:
+            async with resources.postgres.reading() as work:
+                if not (await flow.outbox_state(work)).unsent:
+                    break
+            await asyncio.sleep(0.05)
+    assert await queued(resources, 1) == ["marked"]
+
+
+async def test_who_comes_together_asks_once_for_a_key(
+    api: Api, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, look_up = [], people.key_holder
+
+    async def key_holder(work: UnitOfWork, presented: str) -> ApiKey | None:
+        asked.append(presented)
+        return await look_up(work, presented)
+
+    monkeypatch.setattr(people, "key_holder", key_holder)
+    keys = ApiKeys(resources)
+    callers = await asyncio.gather(*(keys.caller(key) for key in [api.key] * 50))
+    assert {caller.source_id for caller in callers} == {api.source}
+    refused = await asyncio.gather(*(keys.caller("unknown") for _ in range(50)), return_exceptions=True)
+    assert {type(error) for error in refused} == {BadApiKey}
+    assert asked == [api.key, "unknown"]
+    with pytest.raises(BadApiKey):
+        await keys.caller("unknown")
 
 
 async def test_two_hundred_racing_posts_make_one_transaction(api: Api, resources: Resources) -> None:
