@@ -44,9 +44,8 @@ class ApiKeys:
         hit = self._good.get(digest)
         if hit and now - hit[0] < CACHE_S:
             return hit[1]
-        if (
-            digest not in self._asked
-        ):  # one question for all who come meanwhile: a busy source would take every connection
+        # One question for all who come meanwhile: a busy source would take every connection.
+        if digest not in self._asked:
             self._asked[digest] = asyncio.create_task(self._look_up(presented, digest, now))
         return await asyncio.shield(self._asked[digest])
 
