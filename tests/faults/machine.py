@@ -5,6 +5,7 @@ again, take everything back. PostgreSQL and Valkey are real, and nothing of Rond
 """
 
 import asyncio
+import random
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -110,6 +111,10 @@ class Wire:
         copy = Parcel(self, old.queue, old.message_id, old.body, redeliveries=1)
         self.waiting.insert(0 if front else len(self.waiting), copy)
 
+    def mix(self, draw: random.Random) -> None:
+        """What waits comes in another order."""
+        draw.shuffle(self.waiting)
+
     def of(self, queue: str) -> list[Parcel]:
         return [parcel for parcel in self.waiting if parcel.queue == queue]
 
@@ -183,11 +188,11 @@ class Ronda:
 
     async def accept(self, arrivals: Sequence[Arrival]) -> list[Accepted]:
         """Returns when the broker was asked, and what it confirmed is marked."""
-        calls = self.wire.calls
+        calls, unsent = self.wire.calls, await self.unsent()
         answers = await self.ingest.accept(arrivals, "key")
         if any(answer.status is Acceptance.ACCEPTED for answer in answers):
             async with asyncio.timeout(10):
-                while self.wire.calls == calls or (self.wire.mode == "up" and await self.unsent()):
+                while self.wire.calls == calls or (self.wire.mode == "up" and await self.unsent() > unsent):
                     await asyncio.sleep(0.001)
         return answers
 
@@ -217,6 +222,10 @@ class Ronda:
         self.wire.dies_at = ""
 
     async def label(self, ident: str, label: Label) -> None:
+        """Once nothing is on its way: a label and a payment that overtake each other have no order to be compared with."""
+        await self.relay()
+        while self.wire.of(SCORES):
+            await self.score(8)
         item = LabelInput(TransactionId(ident), label, LabelSource.CHARGEBACK, utc_now())
         async with self.resources.postgres.unit_of_work() as work:
             await casework.record_labels(work, SOURCE, [item], by=TEST)
