@@ -28,7 +28,7 @@ locals {
   process_commands = {
     web     = ["serve"]
     scorer  = ["work", "score"]
-    jobs    = ["work", "relay", "bury", "feedback", "retrain", "schedule", "reconcile", "rescore", "monitor", "seal"]
+    jobs    = ["work", "relay", "bury", "feedback", "retrain", "schedule", "reconcile", "rescore", "equality", "monitor", "seal"]
     migrate = ["migrate"]
     admin   = ["doctor"] # a one-off task: `aws ecs run-task --overrides` gives it another command, such as `user add`
   }

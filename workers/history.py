@@ -1,7 +1,7 @@
 """Reads payments and labels from PostgreSQL into the columns that replay and training work on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from core.tables.flow import Transaction
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
 from models.features.offline import BoolArray, History, Labels
 from models.features.vector import FloatArray, IntArray, Vectors
-from workers.past import walk_past
+from workers.past import Taken, walk_past
 
 _WEIGHT = {source.value: weight for weight, source in enumerate(LabelSource)}
 UNKNOWN = -1
@@ -54,14 +54,19 @@ async def read_history(work: UnitOfWork, until: datetime | None = None) -> Payme
     columns = _Columns()
     async for taken in walk_past(work, until):
         for row in taken:
-            if isinstance(row, Transaction):
-                columns.add(row)
-            else:
-                columns.label(row.label)
+            columns.take(row)
     async for alerts in casework.walk_alert_chances(work, until):
         for uid, chance in alerts:
             columns.looked_at(uid.bytes, 1.0 if chance is None else chance)
     return columns.finished()
+
+
+def history_of(past: Iterable[Taken]) -> History:
+    """What a replay works on, of some payments and labels in the order they were taken."""
+    columns = _Columns()
+    for row in past:
+        columns.take(row)
+    return columns.finished().history
 
 
 class _Columns:
@@ -77,6 +82,12 @@ class _Columns:
         self._truth: dict[int, _Statement] = {}
         self._told = _Told()
         self._chances: dict[int, float] = {}
+
+    def take(self, row: Taken) -> None:
+        if isinstance(row, Transaction):
+            self.add(row)
+        else:
+            self.label(row.label)
 
     def add(self, row: Transaction) -> None:
         self._row_of[row.uid.bytes] = len(self._numbers)

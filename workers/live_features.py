@@ -24,7 +24,7 @@ from core.base.tasks import end
 from core.base.terms import FeaturesStatus
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
-from core.stores import commit_order, flow, rescoring
+from core.stores import commit_order, rescoring
 from core.stores.commit_order import Place
 from models.features.catalogue import NAMES
 from models.features.online import (
@@ -125,7 +125,7 @@ class LiveFeatures:
             if self._gap:
                 return set()
             with suppress(FeaturesUnavailable):
-                taken = await self._features.taken(payments)
+                taken = await self._features.taken([payment.uid for payment in payments])
                 return {payment.uid for payment, known in zip(payments, taken, strict=True) if known}
             return set()
 
@@ -225,12 +225,12 @@ class LiveFeatures:
             if await commit_order.imported_since(work, start):
                 return True
             older = await commit_order.newest_before(work, start, since=start - self._window, limit=KNOWN)
-        return not all(await self._features.taken([flow.payment_of(row) for row in older]))
+        return not all(await self._features.taken([row.uid for row in older]))
 
     async def _left_out_before(self) -> datetime | None:
         """When the oldest payment was accepted that another scorer, or this one in its former life, left out and nobody took since."""
         async with self._resources.postgres.reading() as work:
             since = utc_now() - timedelta(seconds=MEMO_S) / 2
             rows = await rescoring.degraded(work, since=since, limit=rescoring.MOST)
-        taken = await self._features.taken([flow.payment_of(row) for row in rows])
+        taken = await self._features.taken([row.uid for row in rows])
         return min((row.accepted_at for row, known in zip(rows, taken, strict=True) if not known), default=None)

@@ -5,6 +5,7 @@ One definition for the rebuild of Redis and for training, so that both see what 
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from core.acts.casework import labelled_payment
@@ -18,6 +19,7 @@ from core.tables.flow import Transaction
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
+_IMPORT = LabelSource.IMPORT.value
 Taken = Transaction | ArrivedLabel
 
 
@@ -29,15 +31,41 @@ async def walk_past(
     upto: leave out payments behind this place.
     About 100 bytes of memory a payment.
     """
-    last = until or _NEVER
-    reported = _Labels(casework.walk_labels(work, with_history=True), lambda item: item.label.reported_at)
-    received = _Labels(casework.walk_labels(work, with_history=False), lambda item: item.label.received_at)
+    reported, received = (casework.walk_labels(work, with_history=with_history) for with_history in (True, False))
+    async for taken in _merged(commit_order.walk(work), reported, received, until or _NEVER, upto):
+        yield taken
+
+
+async def past_of(payments: Sequence[Transaction], labels: Sequence[ArrivedLabel]) -> list[Taken]:
+    """The same order for some payments, which come in that of acceptance, and their labels."""
+
+    async def listed(items: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:
+        if items:
+            yield items
+
+    with_history = [item for item in labels if item.transaction.imported and item.label.label_source == _IMPORT]
+    others = [item for item in labels if not (item.transaction.imported and item.label.label_source == _IMPORT)]
+    with_history.sort(key=lambda item: (item.label.reported_at, item.label.id))
+    others.sort(key=lambda item: (item.label.received_at, item.label.id))
+    merged = _merged(listed(payments), listed(with_history), listed(others), _NEVER, None)
+    return [item async for taken in merged for item in taken]
+
+
+async def _merged(
+    payments: AsyncIterator[Sequence[Transaction]],
+    with_history: AsyncIterator[Sequence[ArrivedLabel]],
+    others: AsyncIterator[Sequence[ArrivedLabel]],
+    last: datetime,
+    upto: Place | None,
+) -> AsyncIterator[list[Taken]]:
+    reported = _Labels(with_history, lambda item: item.label.reported_at)
+    received = _Labels(others, lambda item: item.label.received_at)
     seen: set[UUID] = set()
     waiting: dict[UUID, list[ArrivedLabel]] = {}
     event_time = arrival = _LONG_AGO
     await reported.advance()
     await received.advance()
-    async for rows in commit_order.walk(work):
+    async for rows in payments:
         taken: list[Taken] = []
         for row in rows:
             if row.accepted_at > last:

@@ -4,7 +4,9 @@ from importlib import import_module
 
 from workers.runner import Job, JobContext
 
-NAMES = ("score", "relay", "feedback", "retrain", "schedule", "reconcile", "rescore", "bury", "monitor", "seal")
+NAMES = (
+    "score", "relay", "feedback", "retrain", "schedule", "reconcile", "rescore", "equality", "bury", "monitor", "seal",
+)  # fmt: skip
 
 
 def _lazy(name: str) -> Job:

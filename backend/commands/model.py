@@ -138,14 +138,33 @@ def features_rebuild(data_dir: DataDir = None) -> None:
 
 
 @features.command("check")
-def features_check(data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Replay every payment and compare with the features the scorer logged. Exit code 1 when any differs.
+def features_check(
+    entities: Annotated[
+        int, typer.Option("--entities", min=0, help="How many customers, cards, ... to ask Redis about.")
+    ] = 100,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Replay the payments in PostgreSQL, in the order of acceptance, and compare with the features the scorer logged and, for a sample of
+    entities, with what Redis answers now. Exit code 1 when any differs. Scoring may go on meanwhile.
 
     A decision that was taken while the feature state was away is not compared: it says so itself.
     """
-    from backend.feature_check import check
+    from rich.console import Console
 
-    found = with_resources(data_dir, check)
+    from backend.display import Display, Step
+    from backend.feature_check import FeatureCheck, check, check_live
+
+    async def run(resources: "Resources") -> FeatureCheck:
+        with Display(Console(stderr=True, highlight=False, soft_wrap=True)).progress() as steps:
+            found = await check(resources, lambda share: steps.at(Step(share, "replaying what was scored")))
+            if entities:
+                asking = "comparing what Redis answers now"
+                found.live = await check_live(resources, entities, lambda share: steps.at(Step(share, asking)))
+            steps.done()
+            return found
+
+    found = with_resources(data_dir, run)
     if as_json:
         show_json(found.as_json())
     else:

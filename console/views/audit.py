@@ -51,6 +51,7 @@ ACTIONS: Final = {
     Action.DEAD_LETTER_DISCARD: "Discarded a dead letter",
     Action.PARTITIONS_MAKE: "Made partitions",
     Action.FEATURES_REBUILD: "Rebuilt the features",
+    Action.FEATURES_DIFFER: "Found features that differ",
     Action.AUDIT_EXPORT: "Exported the audit trail",
     Action.HISTORY_IMPORT: "Imported history",
 }

@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     """How long a batch waits for its features, beside 2 ms for each payment. Then it is decided without, and scored again later."""
     feature_tail_minutes: int = Field(default=15, ge=1, le=1440)
     """Payments and labels of so long are taken again after a restart of Redis. When it lost more, everything is rebuilt."""
+    equality_every_minutes: int = Field(default=60, ge=0)
+    """How often features in Redis are compared with PostgreSQL; 0 = never."""
+    equality_entities: int = Field(default=40, ge=1, le=10_000)
+    """How many entities are drawn each time."""
     claim_lease_minutes: int = Field(default=15, ge=1)
     session_idle_minutes: int = Field(default=60, ge=1)
     session_absolute_hours: int = Field(default=12, ge=1)

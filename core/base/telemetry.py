@@ -21,6 +21,13 @@ OVERTAKEN = Counter(
 FEATURES_WHOLE = Gauge(
     "ronda_features_whole", "1 = the scorer uses the feature store, 0 = it decides without", multiprocess_mode="livemin"
 )
+FEATURES_COMPARED = Counter("ronda_features_compared", "Entities whose features were compared with PostgreSQL")
+FEATURES_DIFFERING = Counter("ronda_features_differing", "Entities whose features differed from PostgreSQL")
+FEATURES_COMPARED_AT = Gauge(
+    "ronda_features_compared_timestamp_seconds",
+    "When features were last compared with PostgreSQL",
+    multiprocess_mode="mostrecent",
+)
 RESCORED = Counter("ronda_rescored", "Decisions made again, as version 2")
 OUTBOX_UNSENT = Gauge("ronda_outbox_unsent", "Outbox rows the broker has not confirmed", multiprocess_mode="mostrecent")
 AUDIT_UNSEALED_SECONDS = Gauge(

@@ -147,5 +147,6 @@ class Action(StrEnum):
     DEAD_LETTER_DISCARD = "dead_letter.discard"
     PARTITIONS_MAKE = "partitions.make"
     FEATURES_REBUILD = "features.rebuild"
+    FEATURES_DIFFER = "features.differ"
     AUDIT_EXPORT = "audit.export"
     HISTORY_IMPORT = "history.import"

@@ -27,33 +27,23 @@ What a payment does not name has no value (NaN) for features of it. All whole nu
 import asyncio
 import hashlib
 import secrets
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import msgspec
 import numpy as np
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from core.base.errors import Kind, RondaError
-from core.base.money import to_hundredths
-from core.base.terms import Label
 from core.contracts.messages import LabelledPayment, Payment
 from core.infra.redis import Redis
 from models.features.catalogue import FEATURES, MEMORY, READINGS, Memory
-from models.features.facts import FACTS, category_code, is_abroad, is_just_under, place_of, position
-from models.features.script import (
-    FRAUD,
-    ITEM_FORMAT,
-    LAYOUT,
-    LEGITIMATE,
-    LETTERS,
-    PAYMENT,
-    RUN_KEY,
-    publish_text,
-    script_text,
-)
+from models.features.facts import FACTS
+from models.features.items import facts_of, label_items, payment_item
+from models.features.script import LAYOUT, RUN_KEY, ask_text, publish_text, script_text
 from models.features.vector import FloatArray, FloatMatrix, IntArray, assemble
 
 GENERATION_KEY: Final = "{rf}generation"
@@ -65,8 +55,6 @@ MEMO_S: Final = 9 * 86_400
 """Longer than any message can wait for its redelivery (8 days)."""
 BACKFILL_CHUNK: Final = 1_000
 BUILDING_S: Final = 7 * 86_400
-_ITEM: Final = struct.Struct(ITEM_FORMAT)
-_NO_TOKEN: Final = bytes(8)
 _readings_decoder = msgspec.msgpack.Decoder(list[float])
 
 
@@ -104,6 +92,16 @@ class Prepared:
         return self.generation is None
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One moment of the state. vectors: of the payments asked about. payments, labels: whether each of the others is part of it."""
+
+    generation: str
+    vectors: FloatMatrix
+    payments: list[bool]
+    labels: list[bool]
+
+
 class OnlineFeatures:
     """One instance per process. Payments of one customer must come in the order of acceptance; shared entities
     (merchant, device, ip) are as ordered as the calls of all processes are.
@@ -116,7 +114,7 @@ class OnlineFeatures:
         self, redis: Redis, memory: Memory = MEMORY, *, budget_s: float | None = None, follow: bool = True
     ) -> None:
         self._redis = redis
-        self._script = script_text(memory)
+        self._script, self._ask_script = script_text(memory), ask_text(memory)
         self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
         self._budget_s, self._follow = budget_s, follow
         self._generation: str | None = None
@@ -152,7 +150,7 @@ class OnlineFeatures:
         """
         if not payments:
             return np.empty((0, len(FEATURES)))
-        items = [_payment_item(payment) for payment in payments]
+        items = [payment_item(payment) for payment in payments]
         budget_s = None if self._budget_s is None else self._budget_s + SCRIPT_S_PER_PAYMENT * len(items)
         try:
             async with asyncio.timeout(budget_s):
@@ -168,27 +166,51 @@ class OnlineFeatures:
         """
         if (await self.prepare()).generation is None:
             raise StaleGeneration("the feature store is empty and has to be rebuilt", server="redis")
-        memos = await self._memos(payments)
+        memos = await self._memos([payment.uid for payment in payments])
         known = [(payment, memo) for payment, memo in zip(payments, memos, strict=True) if isinstance(memo, bytes)]
         vectors = iter(_assembled([payment for payment, _ in known], [memo for _, memo in known]))
         return [None if memo is None else next(vectors) for memo in memos]
 
-    async def taken(self, payments: Sequence[Payment]) -> list[bool]:
-        """Whether each is part of the state; what was taken longer ago than MEMO_S is forgotten. Raises FeaturesUnavailable."""
-        return [memo is not None for memo in await self._memos(payments)]
+    async def taken(self, uids: Sequence[UUID]) -> list[bool]:
+        """Whether each payment is part of the state; what was taken longer ago than MEMO_S is forgotten. Raises FeaturesUnavailable."""
+        return [memo is not None for memo in await self._memos(uids)]
 
-    async def _memos(self, payments: Sequence[Payment]) -> list[bytes | str | None]:
-        if not payments:
+    async def ask(
+        self, probes: Sequence[Payment], *, payments: Sequence[UUID], labels: Sequence[LabelledPayment]
+    ) -> Asked:
+        """What each of `probes` would be answered if it alone came now, and whether the others were taken, at one moment. Takes nothing.
+
+        labels: none that is UNSURE. Raises FeaturesUnavailable; StaleGeneration and ServerRestarted when the state is not whole.
+        """
+        if (await self.prepare()).empty:
+            raise StaleGeneration("the feature store is empty and has to be rebuilt", server="redis")
+        items = b"".join(payment_item(probe) for probe in probes)
+        more = b"".join(uid.bytes for uid in payments), b"".join(label_items(labels))
+        arguments = (str(self._generation), _prefix(str(self._generation)), "answer", "0", items, *more)
+        try:
+            with _states():
+                answers, taken, known = await self._redis.eval_ro(self._ask_script, 1, GENERATION_KEY, *arguments)
+        except (RedisError, OSError) as error:
+            raise _unavailable() from error
+        return Asked(
+            str(self._generation),
+            _assembled(probes, answers),
+            [bool(one) for one in taken],
+            [bool(one) for one in known],
+        )
+
+    async def _memos(self, uids: Sequence[UUID]) -> list[bytes | str | None]:
+        if not uids:
             return []
         prefix = _prefix(str(self._generation)).encode()
         try:
-            return list(await self._redis.mget([prefix + b"s" + payment.uid.bytes for payment in payments]))
+            return list(await self._redis.mget([prefix + b"s" + uid.bytes for uid in uids]))
         except (RedisError, OSError) as error:
             raise _unavailable() from error
 
     async def record_labels(self, labels: Sequence[LabelledPayment]) -> None:
         """Take label records; idempotent. Raises FeaturesUnavailable."""
-        items = _label_items(labels)
+        items = label_items(labels)
         if items:
             await self._run(items, answer=False, memo_s=0)
 
@@ -211,7 +233,7 @@ class OnlineFeatures:
         """
         items: list[bytes] = []
         for taken in past:
-            items += [_payment_item(taken)] if isinstance(taken, Payment) else _label_items([taken])
+            items += [payment_item(taken)] if isinstance(taken, Payment) else label_items([taken])
         for start in range(0, len(items), BACKFILL_CHUNK):
             await self._run(items[start : start + BACKFILL_CHUNK], answer=False, memo_s=MEMO_S if remember else 0)
 
@@ -269,18 +291,25 @@ class OnlineFeatures:
 
     async def _call(self, generation: str, key: str, items: list[bytes], answer: bool, memo_s: int) -> list[bytes]:
         arguments = (generation, _prefix(generation), "answer" if answer else "quiet", str(memo_s), b"".join(items))
-        try:
+        with _states():
             try:
                 answers = await self._redis.evalsha(self._sha, 1, key, *arguments)
             except NoScriptError:
                 answers = await self._redis.eval(self._script, 1, key, *arguments)
-        except ResponseError as error:
-            if str(error).startswith("STALEGEN"):
-                raise StaleGeneration("the feature store was emptied or rebuilt", server="redis") from error
-            if str(error).startswith("STALERUN"):
-                raise ServerRestarted("the feature store was restarted", server="redis") from error
-            raise
         return list(answers)
+
+
+@contextmanager
+def _states() -> Iterator[None]:
+    """The script's own errors."""
+    try:
+        yield
+    except ResponseError as error:
+        if str(error).startswith("STALEGEN"):
+            raise StaleGeneration("the feature store was emptied or rebuilt", server="redis") from error
+        if str(error).startswith("STALERUN"):
+            raise ServerRestarted("the feature store was restarted", server="redis") from error
+        raise
 
 
 def _words(value: bytes | str | None) -> str:
@@ -295,7 +324,7 @@ def _assembled(payments: Sequence[Payment], answers: Sequence[bytes]) -> FloatMa
     """From msgpack readings to vectors."""
     readings = np.array([_readings_decoder.decode(answer) for answer in answers]).reshape(-1, len(READINGS))
     times: IntArray = np.array([payment.occurred_at_ms for payment in payments], dtype=np.int64)
-    facts = np.array([_facts(payment) for payment in payments], dtype=np.float64).reshape(-1, len(FACTS))
+    facts = np.array([facts_of(payment) for payment in payments], dtype=np.float64).reshape(-1, len(FACTS))
     return assemble(readings, times, facts)
 
 
@@ -305,52 +334,3 @@ def _prefix(generation: str) -> str:
 
 def _building_key(generation: str) -> str:
     return f"{{rf}}building:{generation}"
-
-
-def _token(letter: str, entity_id: str | None) -> bytes:
-    """8 bytes that stand for an entity in keys and lists: bounded memory whatever the id, and no id leaves the database."""
-    if entity_id is None:
-        return _NO_TOKEN
-    return hashlib.blake2b(f"{letter}{entity_id}".encode(), digest_size=8).digest()
-
-
-def _tokens(of: Payment | LabelledPayment) -> Iterable[bytes]:
-    place = place_of(*position(of.latitude, of.longitude))
-    subjects = (
-        of.customer_id, of.card_id, of.merchant_id, of.device_id, of.ip,
-        of.merchant_category, of.merchant_country, of.currency, place,
-    )  # fmt: skip
-    return map(_token, LETTERS, subjects)
-
-
-def _facts(payment: Payment) -> tuple[int, ...]:
-    """In the order of FACTS."""
-    amount = to_hundredths(payment.amount_minor, payment.currency)
-    return (
-        amount,
-        is_just_under(amount),
-        category_code(payment.merchant_category),
-        is_abroad(payment.merchant_country, payment.billing_country),
-        *position(payment.latitude, payment.longitude),
-    )
-
-
-def _payment_item(payment: Payment) -> bytes:
-    amount = to_hundredths(payment.amount_minor, payment.currency)
-    where = position(payment.latitude, payment.longitude)
-    return _ITEM.pack(
-        PAYMENT, is_just_under(amount), payment.uid.bytes, payment.occurred_at_ms, amount, *where, *_tokens(payment)
-    )
-
-
-def _label_items(labels: Sequence[LabelledPayment]) -> list[bytes]:
-    """UNSURE says nothing and is left out."""
-    kinds = {Label.FRAUD: FRAUD, Label.LEGITIMATE: LEGITIMATE}
-    return [
-        _ITEM.pack(
-            kinds[label.label], 0, label.transaction_uid.bytes, label.reported_at_ms, label.occurred_at_ms,
-            to_hundredths(label.amount_minor, label.currency), 0, *_tokens(label),
-        )
-        for label in labels
-        if label.label in kinds
-    ]  # fmt: skip

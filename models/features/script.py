@@ -82,6 +82,11 @@ def script_text(memory: Memory = MEMORY) -> str:
     return header + "".join(map(_source, _SCRIPTS))
 
 
+def ask_text(memory: Memory = MEMORY) -> str:
+    """The same script, which then takes nothing: it answers what it would answer, and what is part of the state."""
+    return _source("ask_first") + script_text(memory).removesuffix("return answers\n") + _source("ask_last")
+
+
 def publish_text() -> str:
     """Takes a generation into use."""
     return _source("publish")

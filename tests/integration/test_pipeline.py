@@ -141,7 +141,7 @@ async def test_the_next_payments_are_judged_while_the_last_ones_are_stored(api: 
 
     async def taken() -> int:
         await features.prepare()
-        return sum(await features.taken(payments))
+        return sum(await features.taken([payment.uid for payment in payments]))
 
     async with resources.postgres.unit_of_work() as locking:
         await locking.run(text("SET LOCAL ROLE NONE"))
