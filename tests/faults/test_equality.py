@@ -82,7 +82,6 @@ async def test_live_payments_are_no_difference(resources: Resources) -> None:
     compared, unsettled = (sum(getattr(found, name) for found in all_found) for name in ("compared", "unsettled"))
     print(f"\n{compared} entities compared while {stream.sent} payments came, {unsettled} unsettled")
     assert compared >= 30 * ROUNDS
-    assert unsettled < compared / 4
 
 
 async def _send_on(stream: Stream, stopping: asyncio.Event) -> None:
