@@ -4,7 +4,6 @@ import asyncio
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 from uuid import UUID
 
@@ -51,7 +50,7 @@ async def score(context: JobContext) -> None:
     finally:
         for task in beside:
             await end(task)
-        await scorer.features.close()
+        await scorer.close()
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,7 @@ class _ScoringDesk:
     def __init__(self, context: JobContext) -> None:
         self._resources = context.resources
         self.features = LiveFeatures(context.resources, ACTOR)
+        self._storing = context.resources.postgres.line()
         self._order = Order(context.resources.postgres, self.features)
         self._control = ControlSample.of(context.resources.settings)
         self.lineup = LineupKeeper(context.resources)
@@ -76,6 +76,10 @@ class _ScoringDesk:
     async def prepare(self) -> None:
         await self.features.open()
         await self.lineup.refresh()
+
+    async def close(self) -> None:
+        self._storing.close()
+        await self.features.close()
 
     async def handle(self, deliveries: list[Delivery]) -> None:
         """While some payments are being stored, the next ones are judged: Redis and PostgreSQL work at the same time, each in order."""
@@ -118,7 +122,7 @@ class _ScoringDesk:
     async def _store(self, judged: _Judged) -> None:
         """Decisions, alerts, explanations, shadow scores and audit events in one commit. What is decided already writes nothing."""
         now, verdicts = utc_now(), judged.verdicts
-        async with self._resources.postgres.unit_of_work() as work:
+        async with self._storing.unit_of_work() as work:
             new = await flow.insert_decisions(work, [decision_row(verdict, now) for verdict in verdicts])
             fresh = [verdict for verdict in verdicts if verdict.payment.uid in new]
             alerts = {verdict.payment.uid: alert_row(verdict, now) for verdict in fresh if verdict.alerts}
@@ -129,12 +133,11 @@ class _ScoringDesk:
             alert_ids: dict[UUID, UUID] = {uid: row["id"] for uid, row in alerts.items()}
             events = [e for v in fresh for e in events_of(v, alert_ids.get(v.payment.uid), ACTOR)]
             await record(work, *events)
-            # Who listens reads PostgreSQL on a timer too; a Redis that hangs would cost every batch a wait.
-            if not self.features.away:
-                redis = self._resources.redis
-                work.after_commit.append(partial(ring, redis, BELL_DECIDED, [str(uid) for uid in new]))
-                if alert_ids:
-                    work.after_commit.append(partial(ring, redis, BELL_ALERTS, [str(i) for i in alert_ids.values()]))
+        # Who listens reads PostgreSQL on a timer too; a Redis that hangs would cost every batch a wait.
+        if not self.features.away:
+            await ring(self._resources.redis, BELL_DECIDED, [str(uid) for uid in new])
+            if alert_ids:
+                await ring(self._resources.redis, BELL_ALERTS, [str(ident) for ident in alert_ids.values()])
         decided_ms = to_ms(utc_now())
         for verdict in fresh:
             telemetry.DECISIONS.labels(verdict.outcome.value).inc()

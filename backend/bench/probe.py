@@ -40,7 +40,7 @@ SCORER = {
     "insert decisions": "core.stores.flow:insert_decisions",
     "insert alerts": "core.stores.casework:insert_alerts",
     "audit events": "core.acts.audit:record",
-    "commit": "core.infra.postgres:AsyncSession.commit",
+    "commit": "asyncpg.transaction:Transaction.__aexit__",
     "the rest of scoring": "workers.score:_ScoringDesk.handle",
 }
 """Step -> what is timed. A step's time is without that of the steps it calls."""

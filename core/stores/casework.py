@@ -10,14 +10,14 @@ from sqlalchemy import func, text
 from sqlmodel import col, select
 
 from core.base.terms import AlertStatus, EntityKind, LabelSource
-from core.infra.postgres import UnitOfWork
+from core.infra.postgres import UnitOfWork, Work
 from core.stores.flow import ENTITY_COLUMNS
 from core.stores.recordset import insert_rows
 from core.tables.casework import Alert, Note, TransactionLabel
 from core.tables.flow import Transaction
 
 
-async def insert_alerts(work: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+async def insert_alerts(work: Work, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
     """Ids of the alerts that were new; one transaction opens at most one."""
     return set(await insert_rows(work, Alert, rows, tail="ON CONFLICT (transaction_uid) DO NOTHING RETURNING id"))
 

@@ -73,7 +73,7 @@ async def decided(work: UnitOfWork, uids: Sequence[UUID]) -> set[UUID]:
     return set((await work.session.exec(query)).all())
 
 
-async def insert_decisions(work: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+async def insert_decisions(work: Work, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
     """Transaction uids whose decision was new. `rows` name the columns of Decision but `xid`."""
     tail = "ON CONFLICT (transaction_uid, version) DO NOTHING RETURNING transaction_uid"
     return set(await insert_rows(work, Decision, rows, tail=tail))

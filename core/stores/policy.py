@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from core.base.ids import ModelId
 from core.base.terms import ModelStage, RunStatus
-from core.infra.postgres import UnitOfWork
+from core.infra.postgres import UnitOfWork, Work
 from core.stores.recordset import insert_rows
 from core.tables.policy import ModelWatch, Policy, RegisteredModel, ShadowScore, TrainingRun
 
@@ -31,7 +31,7 @@ async def shadows(work: UnitOfWork) -> Sequence[RegisteredModel]:
     return (await work.session.exec(query.order_by(col(RegisteredModel.shadow_since)))).all()
 
 
-async def insert_shadow_scores(work: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> None:
+async def insert_shadow_scores(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
     """`rows` name the columns of ShadowScore. What is scored already stays as it is."""
     await insert_rows(work, ShadowScore, rows, tail="ON CONFLICT (model_id, transaction_uid) DO NOTHING")
 

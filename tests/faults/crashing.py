@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlmodel.ext.asyncio.session import AsyncSession
+from asyncpg.transaction import Transaction
 
 from core.infra.rabbit import RabbitDelivery
 from core.infra.streams_consumer import StreamsDelivery
@@ -20,7 +20,6 @@ from models.features.online import OnlineFeatures
 
 VARIABLE = "FAULT_POINTS"
 POINTS = ("after_features", "before_commit", "after_commit", "before_ack", "after_publish")
-DECIDES = "decides"
 
 
 def die_at(point: str) -> None:
@@ -51,20 +50,20 @@ def around(
 
 
 def install() -> None:
-    insert = flow.insert_decisions
+    insert, deciding = flow.insert_decisions, []
 
     async def insert_decisions(work: Any, *args: Any, **kwargs: Any) -> Any:
-        work.session.info[DECIDES] = True
+        deciding[:] = [work]
         return await insert(work, *args, **kwargs)
 
     setattr(flow, "insert_decisions", insert_decisions)  # noqa: B010 - a function is a constant to the type checker
     around(OnlineFeatures, "vectors", after="after_features")
     around(
-        AsyncSession,
-        "commit",
+        Transaction,
+        "__aexit__",
         before="before_commit",
         after="after_commit",
-        only=lambda session: bool(session.info.get(DECIDES)),
+        only=lambda transaction, failure, *_: failure is None and transaction._connection in deciding,
     )
     for delivery in (RabbitDelivery, StreamsDelivery):
         around(delivery, "ack", before="before_ack")
