@@ -1,0 +1,110 @@
+"""The feature state is built anew while payments are scored: none waits for it, and every vector is what a replay says."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from core.acts.audit import system
+from core.base.clock import to_ms, utc_now
+from core.base.settings import Settings
+from core.contracts.topology import queues
+from core.infra.resources import Resources, open_resources
+from core.infra.signing import ensure_local_keys
+from core.stores import accepting
+from tests import servers
+from tests.faults.payments_at_work import Stream, at_work, ledger, settled
+from tests.servers import Server
+from workers.rebuild import rebuild_features
+
+BY = system("test")
+PER_S, CHUNK = 100.0, 1_000
+SPAN_MS = int(timedelta(days=60) / timedelta(milliseconds=1))
+MOST_S = 300.0
+"""A rebuild of 200,000 payments may take so long."""
+
+
+@pytest.fixture
+async def resources(
+    postgres_server: Server, valkey_url: str, rabbit_server: Server, tmp_path: Path
+) -> AsyncIterator[Resources]:
+    """One shard, as every feature is compared. Redis has time: here nothing may be decided without it."""
+    await servers.delete_queues(rabbit_server.url)
+    async with servers.fresh_database(postgres_server.url) as database:
+        settings = Settings(
+            database_url=SecretStr(database), redis_url=SecretStr(valkey_url), bus_url=SecretStr(rabbit_server.url), data_dir=tmp_path,
+            shards=1, control_share=0.0, control_unusual_share=0.0, feature_timeout_ms=5000,
+        )  # fmt: skip
+        ensure_local_keys(settings)
+        async with open_resources(settings, "test") as resources:
+            await resources.redis.flushall()
+            await resources.bus.declare(queues(settings.shards))
+            yield resources
+
+
+async def store_history(resources: Resources, stream: Stream, count: int) -> None:
+    """Imported payments of the same entities, evenly over the weeks before."""
+    until_ms = to_ms(utc_now())
+    for start in range(0, count, CHUNK):
+        arrivals = []
+        for place in range(start, min(start + CHUNK, count)):
+            arrival, occurred_at_ms = stream.arrival(), until_ms - (count - place) * SPAN_MS // count
+            arrivals.append(
+                replace(arrival, payment=msgspec.structs.replace(arrival.payment, occurred_at_ms=occurred_at_ms))
+            )
+        async with resources.postgres.unit_of_work() as work:
+            await accepting.insert_transactions(work, arrivals, imported=True)
+
+
+async def waits_ms(resources: Resources, since_sent: int) -> tuple[float, float]:
+    """p50 and p99 from acceptance to decision, of the payments sent after so many."""
+    query = text(
+        "SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM d.decided_at - t.accepted_at)) "
+        "FROM transaction t JOIN decision d ON d.transaction_uid = t.uid "
+        "WHERE NOT t.imported AND CAST(split_part(t.transaction_id, '-', 2) AS integer) > :since"
+    )
+    async with resources.postgres.reading() as work:
+        [found] = (await work.run(query, {"since": since_sent})).scalars()
+    return found[0] * 1000, found[1] * 1000
+
+
+@pytest.mark.timeout(900)
+async def test_a_rebuild_beside_live_payments(resources: Resources, long_faults: bool) -> None:
+    history, before = (200_000, 3_000) if long_faults else (6_000, 300)
+    async with at_work(resources, "score", "relay", "rescore") as ingest:
+        stream = Stream(ingest, seed=6)
+        await store_history(resources, stream, history)
+        while await rebuild_features(resources, by=BY) is None:  # the scorer that begins is at it
+            await asyncio.sleep(0.1)
+        sent = stream.sent
+        await stream.send(before, PER_S)
+        await settled(resources, 60)
+        calm, sent = await waits_ms(resources, sent), stream.sent
+        began = time.monotonic()
+        rebuilding = asyncio.create_task(rebuild_features(resources, by=BY))
+        while not rebuilding.done():
+            await stream.send(50, PER_S)
+        rebuilt, took_s = await rebuilding, time.monotonic() - began
+        busy = await waits_ms(resources, sent)
+        await stream.send(before, PER_S)
+        await settled(resources, 60)
+        found = await ledger(resources)
+    found.says(
+        "rebuilt beside live payments", rebuilt=rebuilt, seconds=round(took_s, 1),
+        ms_before=[round(ms) for ms in calm], ms_meanwhile=[round(ms) for ms in busy],
+    )  # fmt: skip
+    assert rebuilt is not None
+    assert rebuilt >= history + before
+    assert took_s < MOST_S
+    assert found.accepted == stream.sent - history == found.decided
+    assert found.approved_without_features == 0
+    assert found.repeated == found.degraded
+    assert found.vectors == found.accepted
+    assert found.differing == 0
