@@ -182,10 +182,14 @@ class Hub:
         if not self._tasks and not self._stopping:
             self.start()
         self._listeners.add(listener)
-        if listener.topic == QUEUE:
-            await self._catch_up(listener, to_ms(listener.since) if last_id_ms is None else last_id_ms)
-        elif last_id_ms is not None:
-            await self._say_again(listener)
+        try:
+            if listener.topic == QUEUE:
+                await self._catch_up(listener, to_ms(listener.since) if last_id_ms is None else last_id_ms)
+            elif last_id_ms is not None:
+                await self._say_again(listener)
+        except BaseException:  # its stream never begins, so nobody else would take it out
+            self._listeners.discard(listener)
+            raise
 
     async def _catch_up(self, listener: Listener, from_ms: int) -> None:
         """What changed between the page's rendering, or its last message, and now."""

@@ -43,7 +43,7 @@ async def add_bodies(work: Work, bodies: Sequence[tuple[str, bytes]], own_turn: 
 
 
 async def publish(bus: Bus, messages: Sequence[Outgoing]) -> list[UUID]:
-    """Publish what a commit has made true; the ids of those that the broker confirmed. Raises Unavailable."""
+    """Publish what a commit has made true; the ids of those that the broker confirmed."""
     unconfirmed: set[str] = set()
     try:
         await bus.publish(messages)

@@ -5,22 +5,26 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from backend.feature_check import check
 from backend.ingest import Ingest
-from core.acts import people, registry
-from core.acts.audit import Actor, system
-from core.acts.registry import NewModel
+from core.acts import people
+from core.acts.audit import system
 from core.base.clock import to_ms, utc_now
-from core.base.ids import ModelId, SourceId, new_uuid
-from core.base.terms import ActorType
+from core.base.ids import SourceId, new_uuid
+from core.base.settings import Settings
 from core.contracts.messages import Payment
-from core.infra.resources import Resources
+from core.contracts.topology import queues
+from core.infra.resources import Resources, open_resources
+from core.infra.signing import ensure_local_keys
 from core.stores.accepting import Arrival
-from models.features.catalogue import CATALOGUE_VERSION
-from tests.small_models import SmallModel
+from tests import servers
+from tests.faults import model
 from workers.roster import JOBS
 from workers.runner import JobContext
 
@@ -28,18 +32,26 @@ SOURCE = SourceId("faults")
 
 
 @asynccontextmanager
+async def private(database: str, cache: str, broker: str, folder: Path, **more: Any) -> AsyncIterator[Resources]:
+    """An empty Ronda, by the URLs of its servers. No control sample: what is approved opens no alert. `more`: settings."""
+    await servers.delete_queues(broker)
+    settings = Settings(
+        database_url=SecretStr(database), redis_url=SecretStr(cache), bus_url=SecretStr(broker), data_dir=folder,
+        control_share=0.0, control_unusual_share=0.0, **more,
+    )  # fmt: skip
+    ensure_local_keys(settings)
+    async with open_resources(settings, "test") as resources:
+        await resources.redis.flushall()
+        await resources.bus.declare(queues(settings.shards))
+        yield resources
+
+
+@asynccontextmanager
 async def at_work(resources: Resources, *jobs: str) -> AsyncIterator[Ingest]:
     """A source, a champion, the jobs, and the way in."""
     async with resources.postgres.unit_of_work() as work:
         await people.add_source(work, SOURCE, "Faults", system("test"))
-    new = NewModel(SmallModel(90_000, -4.0, 4.0).encoded(), CATALOGUE_VERSION, {"gates": []}, {})
-    async with resources.postgres.unit_of_work() as work:
-        model = await registry.register(
-            work, resources.redis, resources.artifacts, new, requested_by="user:asker", by=system("test")
-        )
-    async with resources.postgres.unit_of_work() as work:
-        second = Actor(ActorType.USER, "second")
-        await registry.promote(work, resources.redis, ModelId(model.id), by=second, four_eyes=True)
+    await model.promote(resources)
     context = JobContext(resources, asyncio.Event())
     tasks = [asyncio.create_task(JOBS[name](context)) for name in jobs]
     ingest = Ingest(resources)

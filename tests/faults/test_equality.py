@@ -9,22 +9,18 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
-from pydantic import SecretStr
 from sqlalchemy import text
 
 from core.acts.audit import system
 from core.acts.casework import LabelInput, record_labels
 from core.base.clock import utc_now
 from core.base.ids import TransactionId
-from core.base.settings import Settings
 from core.base.terms import Label, LabelSource
-from core.contracts.topology import queues
-from core.infra.resources import Resources, open_resources
-from core.infra.signing import ensure_local_keys
+from core.infra.resources import Resources
 from models.features.items import token
 from models.features.online import GENERATION_KEY
 from tests import servers
-from tests.faults.payments_at_work import SOURCE, Stream, at_work, ledger, settled
+from tests.faults.payments_at_work import SOURCE, Stream, at_work, ledger, private, settled
 from tests.jobs import running
 from tests.servers import Server
 from workers import equality
@@ -39,17 +35,11 @@ JOBS = ("score", "relay", "rescore", "feedback")
 async def resources(
     postgres_server: Server, valkey_url: str, rabbit_server: Server, tmp_path: Path
 ) -> AsyncIterator[Resources]:
-    await servers.delete_queues(rabbit_server.url)
-    async with servers.fresh_database(postgres_server.url) as database:
-        settings = Settings(
-            database_url=SecretStr(database), redis_url=SecretStr(valkey_url), bus_url=SecretStr(rabbit_server.url), data_dir=tmp_path,
-            shards=2, control_share=0.0, control_unusual_share=0.0, feature_timeout_ms=5000,
-        )  # fmt: skip
-        ensure_local_keys(settings)
-        async with open_resources(settings, "test") as resources:
-            await resources.redis.flushall()
-            await resources.bus.declare(queues(settings.shards))
-            yield resources
+    async with (
+        servers.fresh_database(postgres_server.url) as database,
+        private(database, valkey_url, rabbit_server.url, tmp_path, shards=2, feature_timeout_ms=5000) as resources,
+    ):
+        yield resources
 
 
 async def label_some(resources: Resources, stream: Stream) -> None:

@@ -9,18 +9,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import text
 
 from core.acts.audit import system
 from core.base.clock import to_ms, utc_now
-from core.base.settings import Settings
-from core.contracts.topology import queues
-from core.infra.resources import Resources, open_resources
-from core.infra.signing import ensure_local_keys
+from core.infra.resources import Resources
 from core.stores import accepting
 from tests import servers
-from tests.faults.payments_at_work import Stream, at_work, ledger, settled
+from tests.faults.payments_at_work import Stream, at_work, ledger, private, settled
 from tests.servers import Server
 from workers.rebuild import rebuild_features
 
@@ -36,17 +32,11 @@ async def resources(
     postgres_server: Server, valkey_url: str, rabbit_server: Server, tmp_path: Path
 ) -> AsyncIterator[Resources]:
     """One shard, as every feature is compared. Redis has time: here nothing may be decided without it."""
-    await servers.delete_queues(rabbit_server.url)
-    async with servers.fresh_database(postgres_server.url) as database:
-        settings = Settings(
-            database_url=SecretStr(database), redis_url=SecretStr(valkey_url), bus_url=SecretStr(rabbit_server.url), data_dir=tmp_path,
-            shards=1, control_share=0.0, control_unusual_share=0.0, feature_timeout_ms=5000,
-        )  # fmt: skip
-        ensure_local_keys(settings)
-        async with open_resources(settings, "test") as resources:
-            await resources.redis.flushall()
-            await resources.bus.declare(queues(settings.shards))
-            yield resources
+    async with (
+        servers.fresh_database(postgres_server.url) as database,
+        private(database, valkey_url, rabbit_server.url, tmp_path, shards=1, feature_timeout_ms=5000) as resources,
+    ):
+        yield resources
 
 
 async def store_history(resources: Resources, stream: Stream, count: int) -> None:

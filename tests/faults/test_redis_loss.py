@@ -10,15 +10,11 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio as redis
-from pydantic import SecretStr
 
 from backend.embedded import start_valkey
-from core.base.settings import Settings
-from core.contracts.topology import queues
-from core.infra.resources import Resources, open_resources
-from core.infra.signing import ensure_local_keys
+from core.infra.resources import Resources
 from tests import servers
-from tests.faults.payments_at_work import Stream, at_work, ledger, settled
+from tests.faults.payments_at_work import Stream, at_work, ledger, private, settled
 from tests.servers import Server
 
 BEFORE, DURING, AFTER, PER_S = 500, 600, 300, 120.0
@@ -69,14 +65,7 @@ async def database(postgres_server: Server) -> AsyncIterator[str]:
 @pytest.fixture
 async def resources(cache: Cache, database: str, rabbit_server: Server, tmp_path: Path) -> AsyncIterator[Resources]:
     """One shard: payments of all entities are then taken in one order, and a replay must agree on every feature."""
-    await servers.delete_queues(rabbit_server.url)
-    settings = Settings(
-        database_url=SecretStr(database), redis_url=SecretStr(cache.server.url), bus_url=SecretStr(rabbit_server.url),
-        data_dir=tmp_path, shards=1, control_share=0.0, control_unusual_share=0.0,
-    )  # fmt: skip
-    ensure_local_keys(settings)
-    async with open_resources(settings, "test") as resources:
-        await resources.bus.declare(queues(1))
+    async with private(database, cache.server.url, rabbit_server.url, tmp_path, shards=1) as resources:
         yield resources
 
 

@@ -7,16 +7,19 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
+from jinja2 import Environment
+from pydantic import SecretStr
 
-from console.hub import RECHECK_S, STREAMS_A_USER
+from console.hub import RECHECK_S, STREAMS_A_USER, Hub, Listener, alert_topic
 from core.acts import casework
 from core.acts.audit import Actor
 from core.base.clock import utc_now
+from core.base.errors import Unavailable
 from core.base.ids import UserId, new_uuid
 from core.base.terms import ActorType, Role, RunStatus
 from core.contracts.topology import BELL_ALERTS
 from core.infra.redis import ring
-from core.infra.resources import Resources
+from core.infra.resources import Resources, open_resources
 from core.tables.policy import TrainingRun
 from tests.integration.conftest import Api
 from tests.integration.console_browser import Browser, a_user, an_alert, browser, next_message
@@ -99,6 +102,20 @@ async def test_a_training_whose_bell_was_lost_is_seen_all_the_same(analyst: Brow
             work.session.add(run)  # no bell
             await work.session.flush()
         await asyncio.wait_for(next_message(lines, "ronda:models"), 20)
+
+
+async def test_a_page_that_could_not_be_told_holds_no_stream(resources: Resources) -> None:
+    """PostgreSQL is away while pages come back again and again: afterwards nobody has too many of them open."""
+    nowhere = SecretStr("postgresql://nobody@127.0.0.1:1/none")
+    settings = resources.settings.model_copy(update={"database_url": nowhere})
+    async with open_resources(settings, "test") as without:
+        hub, user = Hub(without, Environment(autoescape=True)), new_uuid()
+        try:
+            for _ in range(STREAMS_A_USER + 1):
+                with pytest.raises(Unavailable):
+                    await hub.open(Listener(alert_topic(new_uuid()), user, utc_now()), last_id_ms=1)
+        finally:
+            await hub.close()
 
 
 async def test_a_user_holds_only_so_many_streams(analyst: Browser) -> None:
