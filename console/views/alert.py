@@ -7,8 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from markupsafe import Markup
+
 from console.views.audit import ACTIONS, actor_name, user_ids
 from console.views.evidence import judgement, payment
+from console.views.notes import note_html
 from console.views.payments import LabelRow, Spending, label_row, payment_row, spending
 from console.views.queue import AlertRow, alert_row, people_in, status_words
 from console.views.words import ENTITIES, LABELS, Moment, ago, maybe_moment, moment
@@ -30,7 +33,7 @@ class NoteView:
     id: str
     author: str
     written: Moment
-    body: str
+    body: Markup
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def _words_of(detail: Mapping[str, Any]) -> str:
 
 def _note(note: Note, names: Mapping[UUID, str], now: datetime) -> NoteView:
     author = names.get(note.author_id, "a former user")
-    return NoteView(str(note.id), author, moment(note.written_at, now), note.body)
+    return NoteView(str(note.id), author, moment(note.written_at, now), note_html(note.body))
 
 
 def desk(
