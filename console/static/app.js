@@ -106,8 +106,11 @@
     const more = event.detail.tasks.find((task) => task.swapSpec?.style === "beforeend");
     if (more && event.detail.ctx.sourceElement?.id === "load-more") nextRow = { body: more.target, at: more.target.rows.length };
   });
-  document.addEventListener("htmx:after:swap", () => {
+  document.addEventListener("htmx:after:swap", (event) => {
     tick();
+    // A morph keeps what was typed, also what was just saved.
+    const { sourceElement, response } = event.detail.ctx ?? {};
+    if (sourceElement?.id === "note-form" && response?.status === 200) byId("note-form").reset();
     if (nextRow) {
       nextRow.body.rows[nextRow.at]?.querySelector("a, summary")?.focus({ preventScroll: true });
       nextRow = null;

@@ -208,3 +208,16 @@ def test_the_chosen_theme_is_there_before_any_script(
     again.goto("/queue")
     expect(again.locator("html")).to_have_attribute("data-theme", "dark")
     plain.close()
+
+
+def test_a_saved_note_leaves_an_empty_field(
+    page: Page, sign_in: SignIn, product: Product, complaints: Complaints
+) -> None:
+    customer = product.post_suspicious()
+    sign_in(page, "analyst")
+    alert_row(page, customer).locator("a.row-link").click()
+    field = page.get_by_label("A note for colleagues")
+    field.fill("- **one**")
+    page.get_by_role("button", name="Add the note").click()
+    expect(page.locator("#desk-notes li li strong")).to_have_text("one")
+    expect(field).to_have_value("")
