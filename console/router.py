@@ -9,6 +9,7 @@ from litestar.template import TemplateConfig
 
 from console.access import PageHeaders, SessionMiddleware, only_from_here
 from console.assets import ASSETS, static_router
+from console.i18n import teach
 from console.pages import alert, audit, behind, dead_letters, model, models, queue, sign_in, transactions
 from console.stream import alert_stream, live_updates, models_stream, queue_stream
 
@@ -75,6 +76,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    teach(environment)
     environment.globals["asset"] = ASSETS.href
     return environment
 
