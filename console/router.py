@@ -10,7 +10,7 @@ from litestar.template import TemplateConfig
 from console.access import PageHeaders, SessionMiddleware, only_from_here
 from console.assets import ASSETS, static_router
 from console.i18n import teach
-from console.pages import alert, audit, behind, dead_letters, model, models, queue, sign_in, transactions
+from console.pages import alert, audit, behind, dead_letters, desk, model, models, queue, sign_in, transactions
 from console.stream import alert_stream, live_updates, models_stream, queue_stream
 
 __all__ = ["live_updates", "make_console_router", "static_router", "template_config"]
@@ -26,10 +26,10 @@ HANDLERS = [
     queue.queue_page,
     alert.alert_page,
     alert.similar_page,
-    alert.claim,
-    alert.release,
-    alert.decide,
-    alert.add_note,
+    desk.claim,
+    desk.release,
+    desk.decide,
+    desk.add_note,
     transactions.transactions_page,
     transactions.transaction_page,
     behind.behind_page,

@@ -8,8 +8,8 @@ import pytest
 from console.hub import BACKLOG, OVERLAP, RELOAD, Change, Listener, queue_message, sse
 from console.pages.transactions import place_text, read_place, read_search
 from console.router import templates
-from console.views import alert as alert_views
 from console.views import audit as audit_views
+from console.views import desk as desk_views
 from console.views import evidence, payments
 from console.views.behind import what
 from console.views.charts import WATERFALL_WIDTH, Step, waterfall
@@ -325,7 +325,7 @@ def test_a_refusal_names_who_was_first_and_what_they_did() -> None:
     user = new_uuid()
     looked = an_event(Action.ALERT_VIEW, ("user", str(new_uuid())), NOW)
     claimed = an_event(Action.ALERT_CLAIM, ("user", str(user)), NOW - timedelta(seconds=42))
-    words = alert_views.refusal(StaleVersion("this changed"), an_alert(), [looked, claimed], {user: "A colleague"}, NOW)
+    words = desk_views.refusal(StaleVersion("this changed"), an_alert(), [looked, claimed], {user: "A colleague"}, NOW)
     assert words.startswith("This changed. A colleague claimed the alert 42 s ago.")
 
 
