@@ -30,3 +30,8 @@ async def fates(work: UnitOfWork, since: datetime, *, limit: int) -> list[Fate]:
         "WHERE t.accepted_at >= :since AND NOT t.imported GROUP BY t.transaction_id, t.uid LIMIT :limit"
     )
     return [Fate(*row) for row in await work.run(query, {"since": since, "limit": limit})]
+
+
+async def refresh_statistics(work: UnitOfWork) -> None:
+    """After many rows came at once: the planner would wait for the server's own housekeeping. Only the tables' owner may."""
+    await work.run(text("ANALYZE"))

@@ -1,0 +1,187 @@
+"""How long the console's pages take where there is much to show, on servers of the bench's own."""
+
+import itertools
+import random
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from rich.console import Console
+from rich.table import Table
+
+from backend.bench.crowd import Crowd, gather
+from backend.bench.flow import percentiles
+from backend.bench.instance import Instance, private_instance
+from backend.bench.options import Percentiles
+from backend.bench.report import Machine
+from backend.choices import BusChoice
+from backend.display import Display
+from backend.embedded_process import free_port
+from backend.instance import bound_socket, local_url
+from core.base.errors import Unavailable
+from core.base.terms import AlertStatus, Role
+from core.infra.resources import Resources, open_resources
+from core.stores import casework, people
+from core.tables.casework import Alert
+
+QUEUE_MS, ALERT_MS = 150.0, 250.0
+"""What the 95th percentile of these pages may take."""
+HISTORY_DAYS = 90
+DEEP = 20
+"""How many pages "deep in the queue" turns."""
+_MORE = re.compile(r'href="(/queue\?[^"]*\bafter=[^"]+)"')
+
+
+@dataclass(frozen=True)
+class PagesOptions:
+    rows: int = 1_000_000
+    alerts: int = 100_000
+    open_alerts: int = 10_000
+    requests: int = 100
+    """Of each page."""
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class PageTime:
+    """`ms`: from the request's start to the answer's last byte. `limit_ms`: for the 95th percentile; None = there is none."""
+
+    name: str
+    ms: Percentiles
+    kilobytes: float
+    """Of the answer's body, uncompressed."""
+    limit_ms: float | None
+
+
+@dataclass
+class PageTimes:
+    machine: Machine
+    options: PagesOptions
+    pages: list[PageTime] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def too_slow(self) -> list[str]:
+        return [page.name for page in self.pages if page.limit_ms is not None and page.ms.p95 > page.limit_ms]
+
+
+async def bench_pages(options: PagesOptions, display: Display) -> PageTimes:
+    """Takes about fifteen minutes with the default options. Raises Unavailable when a part cannot be started or dies."""
+    result = PageTimes(Machine.now(), options)
+    with (
+        tempfile.TemporaryDirectory(prefix="ronda-bench-") as folder,
+        bound_socket("127.0.0.1", free_port()) as listening,
+    ):
+        async with (
+            private_instance(Path(folder), listening, BusChoice.AUTO, HISTORY_DAYS, display) as instance,
+            open_resources(instance.settings, "bench") as resources,
+        ):
+            await instance.start()
+            async with resources.postgres.reading() as work:
+                lead = next(user for user in await people.users(work) if user.role == Role.LEAD.value)
+            crowd = Crowd(options.rows, options.alerts, options.open_alerts)
+            await gather(instance, resources, crowd, lead.id, options.seed, display)
+            async with _signed_in(instance) as client:
+                await _measure(client, resources, options, display, result)
+            instance.alive()
+    return result
+
+
+@asynccontextmanager
+async def _signed_in(instance: Instance) -> AsyncIterator[httpx2.AsyncClient]:
+    lead = next(user for user in instance.accounts.users if user.role is Role.LEAD)
+    async with httpx2.AsyncClient(base_url=local_url(instance.settings), trust_env=False, timeout=30) as client:
+        answer = await client.post("/sign-in", data={"email": lead.email, "password": lead.password})
+        if answer.status_code != httpx2.codes.SEE_OTHER:
+            raise Unavailable(f"the bench could not sign in: {answer.status_code}")
+        yield client
+
+
+async def _measure(
+    client: httpx2.AsyncClient, resources: Resources, options: PagesOptions, display: Display, result: PageTimes
+) -> None:
+    async with resources.postgres.reading() as work:
+        waiting = await casework.open_alerts(work, status=None, after=None, limit=1_000)
+        closed = await casework.open_alerts(work, status=AlertStatus.CLOSED, after=None, limit=1_000)
+    deep = await _deep(client)
+    for name, limit_ms, paths in _pages([*waiting, *closed], deep, random.Random(options.seed)):  # noqa: S311 - no secret
+        display.say(name)
+        result.pages.append(await _time(client, name, limit_ms, paths, options.requests))
+
+
+_Paths = Callable[[], str]
+
+
+def _pages(alerts: Sequence[Alert], deep: str, rng: random.Random) -> list[tuple[str, float | None, _Paths]]:
+    """Each page with its limit, and where the next request goes."""
+
+    def of(pattern: str) -> _Paths:
+        return lambda: pattern.format(alert=rng.choice(alerts))
+
+    return [
+        ("queue", QUEUE_MS, of("/queue")),
+        ("queue, newest first", QUEUE_MS, of("/queue?sort=newest")),
+        ("queue, closed", QUEUE_MS, of("/queue?status=closed")),
+        (f"queue, {DEEP} pages deep", QUEUE_MS, of(deep.replace("{", "{{").replace("}", "}}"))),
+        ("queue, one customer", QUEUE_MS, of("/queue?q={alert.customer_id}")),
+        ("alert", ALERT_MS, of("/alerts/{alert.id}")),
+        ("transactions", None, of("/transactions")),
+        ("transactions of a customer", None, of("/transactions?customer={alert.customer_id}")),
+        ("audit", None, of("/audit")),
+        ("models", None, of("/models")),
+    ]
+
+
+async def _deep(client: httpx2.AsyncClient) -> str:
+    """A page far down the queue."""
+    path = "/queue"
+    for _ in range(DEEP):
+        found = _MORE.search((await client.get(path)).text)
+        if not found:
+            break
+        path = unescape(found[1])
+    return path
+
+
+async def _time(
+    client: httpx2.AsyncClient, name: str, limit_ms: float | None, paths: _Paths, requests: int
+) -> PageTime:
+    """One request after the other. Raises Unavailable when a page does not answer 200."""
+    took, size = [], 0
+    for place in itertools.count(-3):  # the first ones open connections and fill caches
+        if place == requests:
+            break
+        path = paths()
+        began = time.perf_counter()
+        answer = await client.get(path)
+        spent = time.perf_counter() - began
+        if answer.status_code != httpx2.codes.OK:
+            raise Unavailable(f"{path} answered {answer.status_code}")
+        if place >= 0:
+            took.append(spent)
+            size += len(answer.content)
+    return PageTime(name, percentiles(took), size / requests / 1000, limit_ms)
+
+
+def show(result: PageTimes) -> None:
+    options, console = result.options, Console()
+    title = (
+        f"{result.machine.cores} cores, load {result.machine.load:.2f} before; {options.rows:,} transactions, "
+        f"{options.alerts:,} alerts of which {options.open_alerts:,} open; {options.requests} requests each; seed {options.seed}"
+    )
+    rows = Table(
+        "page", "p50", "p95", "p99", "limit of p95", "size", title=title, title_justify="left", show_edge=False
+    )
+    for page in result.pages:
+        limit = "-" if page.limit_ms is None else f"{page.limit_ms:.0f} ms"
+        spread = [f"{value:.0f} ms" for value in (page.ms.p50, page.ms.p95, page.ms.p99)]
+        rows.add_row(page.name, *spread, limit, f"{page.kilobytes:.0f} KB")
+    console.print(rows, width=None if console.is_terminal else 120)
