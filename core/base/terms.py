@@ -38,6 +38,15 @@ class EntityKind(StrEnum):
     IP = "ip"
 
 
+class EntityList(StrEnum):
+    """What people say about an entity's payments, weightiest first: each is a standing order to the scorer."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+    WATCH = "watch"
+    SNOOZE = "snooze"
+
+
 class Language(StrEnum):
     """Languages the product speaks."""
 
@@ -124,6 +133,9 @@ class Action(StrEnum):
     ALERT_CLOSE = "alert.close"
     NOTE_ADD = "note.add"
     LABEL_RECORD = "label.record"
+    LIST_ADD = "list.add"
+    LIST_EXTEND = "list.extend"
+    LIST_END = "list.end"
     MODEL_TRAIN_PROPOSE = "model.train_propose"
     MODEL_TRAIN_REQUEST = "model.train_request"
     MODEL_TRAIN_CANCEL = "model.train_cancel"

@@ -47,6 +47,8 @@ BELL_ALERTS: Final = "ronda:alerts"
 """JSON list of alert ids that were opened or changed."""
 BELL_MODELS: Final = "ronda:models"
 """A model or policy changed: read the champion again."""
+BELL_LISTS: Final = "ronda:lists"
+"""A list entry was added, changed or ended: read what changed since."""
 BELL_RUNS: Final = "ronda:runs"
 """A training run moved on; carries its id."""
-BELLS: Final = (BELL_DECIDED, BELL_ALERTS, BELL_MODELS, BELL_RUNS)
+BELLS: Final = (BELL_DECIDED, BELL_ALERTS, BELL_MODELS, BELL_LISTS, BELL_RUNS)

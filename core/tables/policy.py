@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Float, Index, PrimaryKeyConstraint, text
+from sqlalchemy import BigInteger, DateTime, Float, Index, PrimaryKeyConstraint, text
 from sqlmodel import Field, SQLModel
 
 from core.tables.columns import json_column, optional_json_column
@@ -126,3 +126,34 @@ class ModelWatch(SQLModel, table=True):
     window_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     figures: dict[str, Any] = json_column()
     proposal: dict[str, Any] | None = optional_json_column()
+
+
+class ListEntry(SQLModel, table=True):
+    """An entity on a list. Only its expiry and its end ever change; at most one entry of a list and entity has not ended."""
+
+    __tablename__ = "list_entry"
+    __table_args__ = (
+        Index("list_entry_once", "list", "kind", "entity_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+        Index("list_entry_by_entity", "kind", "entity_id", text("created_at DESC")),
+        Index("list_entry_by_time", "list", text("created_at DESC"), text("id DESC")),
+        Index("list_entry_by_change", "change", unique=True),
+    )
+    id: UUID = Field(primary_key=True)
+    list: str
+    kind: str
+    entity_id: str
+    reason: str
+    """In the words of whoever added it; every decision it takes part in repeats them."""
+    created_by: str
+    """Actor, as `user:<id>`."""
+    created_at: datetime = Field(sa_type=DateTime(timezone=True))
+    expires_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """By the clock of the scorer, not by event time; None = until somebody ends it."""
+    ended_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """An entry that ran out is ended when the entity is listed again; until then its expiry tells."""
+    ended_by: str | None = None
+    """Actor; None = it ran out."""
+    alert_id: UUID | None = Field(default=None, foreign_key="alert.id")
+    """The alert it was added from."""
+    change: int = Field(sa_type=BigInteger)
+    """Place of its last change in the order of all changes, which is the order of their commits: scorers read what is new to them."""
