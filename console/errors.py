@@ -8,20 +8,24 @@ from litestar.enums import MediaType
 from litestar.response import Redirect, Response, Template
 
 from console.access import PAGE_HEADERS, SAFE_METHODS
+from console.i18n import Words, marked, speak_to, stored
+from console.reading import reader_of
 from console.shell import is_fragment, shell
 
-_TITLES: Final = {
-    400: "That did not work",
-    401: "Sign in to go on",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Not possible here",
-    409: "That cannot be done now",
-    413: "Too large",
-    429: "Too many attempts",
-    500: "Something broke",
-    503: "A server does not answer",
-}
+_TITLES: Final = Words(
+    {
+        400: marked("That did not work"),
+        401: marked("Sign in to go on"),
+        403: marked("Not allowed"),
+        404: marked("Not found"),
+        405: marked("Not possible here"),
+        409: marked("That cannot be done now"),
+        413: marked("Too large"),
+        429: marked("Too many attempts"),
+        500: marked("Something broke"),
+        503: marked("A server does not answer"),
+    }
+)
 
 
 def render_error(request: Request[Any, Any, Any], status: int, code: str, detail: str) -> Response[Any]:
@@ -29,6 +33,7 @@ def render_error(request: Request[Any, Any, Any], status: int, code: str, detail
 
     The live stream gets a plain 401: a redirect would make its client retry without pause.
     """
+    speak_to(reader_of(request))  # an unknown address passes no middleware
     headers = dict(PAGE_HEADERS)
     if status == 401:
         return _sign_in_first(request, headers)
@@ -36,10 +41,10 @@ def render_error(request: Request[Any, Any, Any], status: int, code: str, detail
     request.scope.setdefault("user", None)
     context = {
         **shell(request),
-        "title": _TITLES.get(status, "That did not work"),
+        "title": _TITLES[status if status in _TITLES else 400],
         "status": str(status),
         "code": code,
-        "detail": detail,
+        "detail": stored(detail),
         "signed_in": scope_user is not None,
     }
     if is_fragment(request):

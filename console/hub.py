@@ -1,4 +1,4 @@
-"""The live hub: Redis rings, PostgreSQL is read again, one rendering goes to everyone who looks.
+"""The live hub: Redis rings, PostgreSQL is read again, one rendering goes to all who read alike.
 
 One hub a process. A stream that cannot keep up is told to load afresh instead of growing a queue.
 """
@@ -6,16 +6,18 @@ One hub a process. A stream that cannot keep up is told to load afresh instead o
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import structlog
 from jinja2 import Environment
 
+from console.i18n import Reader, reader, speaking_to
 from console.views.queue import alert_row, count_words, people_in
 from core.base.clock import to_ms, utc_now
 from core.base.errors import RondaError, TooManyAttempts
@@ -78,6 +80,7 @@ class Listener:
     user_id: UUID
     since: datetime
     status: str = ""
+    reader: Reader = field(default_factory=reader)
     queue: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(BACKLOG))
 
     def push(self, message: str) -> None:
@@ -96,12 +99,26 @@ class Listener:
             self.queue.get_nowait()
 
 
+class Drawn:
+    """A fragment, rendered once for all who read alike."""
+
+    def __init__(self, draw: Callable[[], str]) -> None:
+        self._draw = draw
+        self._found: dict[Reader, str] = {}
+
+    def to(self, who: Reader) -> str:
+        if who not in self._found:
+            with speaking_to(who):
+                self._found[who] = self._draw()
+        return self._found[who]
+
+
 @dataclass(frozen=True)
 class Change:
-    """An alert as it is now, rendered once for all streams."""
+    """An alert as it is now, and its row."""
 
     alert: Alert
-    row: str
+    row: Drawn
 
 
 def shown_to(listener: Listener, alert: Alert) -> bool:
@@ -111,16 +128,17 @@ def shown_to(listener: Listener, alert: Alert) -> bool:
     return alert.status != AlertStatus.CLOSED.value
 
 
-def queue_message(listener: Listener, changes: Sequence[Change], counts: str, at_ms: int) -> str:
+def queue_message(listener: Listener, changes: Sequence[Change], counts: Drawn, at_ms: int) -> str:
     """New rows go on top, known ones are patched where they stand; a patch for a row that is not there does nothing."""
     parts = []
     for change in changes:
+        row = change.row.to(listener.reader)
         if change.alert.opened_at > listener.since - OVERLAP and shown_to(listener, change.alert):
-            parts.append(f'<hx-partial hx-target="#queue-rows" hx-swap="afterbegin">{change.row}</hx-partial>')
+            parts.append(f'<hx-partial hx-target="#queue-rows" hx-swap="afterbegin">{row}</hx-partial>')
         else:
             target = f"#alert-{change.alert.id}"
-            parts.append(f'<hx-partial hx-target="{target}" hx-swap="outerMorph">{change.row}</hx-partial>')
-    return sse(body="".join([*parts, counts]), ident=at_ms)
+            parts.append(f'<hx-partial hx-target="{target}" hx-swap="outerMorph">{row}</hx-partial>')
+    return sse(body="".join([*parts, counts.to(listener.reader)]), ident=at_ms)
 
 
 class Hub:
@@ -296,17 +314,23 @@ class Hub:
                 raise
             self._fan_out(changes, counts)
 
-    async def _read(self, ids: Sequence[UUID]) -> tuple[list[Change], str]:
+    async def _read(self, ids: Sequence[UUID]) -> tuple[list[Change], Drawn]:
         """Rows oldest first, so that the newest ends on top; and the counts of the filter."""
         async with self._resources.postgres.reading() as work:
             alerts = sorted(await casework.alerts_by_id(work, ids), key=lambda alert: (alert.opened_at, alert.id))
             names = await people.names_of(work, people_in(alerts))
             counts = await casework.alert_counts(work)
-        row, now = self._templates.get_template("_alert_row.html"), utc_now()
-        changes = [Change(alert, row.render(row=alert_row(alert, names, now))) for alert in alerts]
-        return changes, self._templates.get_template("_queue_counts.html").render(counts=count_words(counts))
+        now = utc_now()
+        changes = [Change(alert, Drawn(partial(self._row, alert, names, now))) for alert in alerts]
+        return changes, Drawn(partial(self._counts, counts))
 
-    def _fan_out(self, changes: Sequence[Change], counts: str) -> None:
+    def _row(self, alert: Alert, names: Mapping[UUID, str], now: datetime) -> str:
+        return self._templates.get_template("_alert_row.html").render(row=alert_row(alert, names, now))
+
+    def _counts(self, counts: Mapping[AlertStatus, int]) -> str:
+        return self._templates.get_template("_queue_counts.html").render(counts=count_words(counts))
+
+    def _fan_out(self, changes: Sequence[Change], counts: Drawn) -> None:
         for change in changes:
             self._known.pop(change.alert.id, None)
             self._known[change.alert.id] = change.alert.version

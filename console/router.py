@@ -11,6 +11,7 @@ from console.access import PageHeaders, SessionMiddleware, only_from_here
 from console.assets import ASSETS, static_router
 from console.i18n import teach
 from console.pages import alert, audit, behind, dead_letters, desk, model, models, queue, sign_in, transactions
+from console.reading import ReaderMiddleware
 from console.stream import alert_stream, live_updates, models_stream, queue_stream
 
 __all__ = ["live_updates", "make_console_router", "static_router", "template_config"]
@@ -62,7 +63,7 @@ def make_console_router() -> Router:
         "/",
         route_handlers=HANDLERS,
         guards=[only_from_here],
-        middleware=[PageHeaders(), SessionMiddleware()],
+        middleware=[PageHeaders(), SessionMiddleware(), ReaderMiddleware()],
         include_in_schema=False,
         request_max_body_size=_FORM_BYTES,
     )

@@ -7,10 +7,11 @@ from litestar.enums import MediaType
 from litestar.response import Redirect, Response, Template
 
 from console.access import Connection, ConsoleRequest
+from console.i18n import Words, marked
 from core.acts.people import SessionUser
 
 THEME_COOKIE: Final = "ronda_theme"
-THEMES: Final = {"system": "System", "light": "Light", "dark": "Dark"}
+THEMES: Final = Words({"system": marked("System"), "light": marked("Light"), "dark": marked("Dark")})
 
 
 def theme_of(connection: Connection) -> str:

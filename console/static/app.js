@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const byId = (id) => document.getElementById(id);
+  const words = JSON.parse(document.body.dataset.words);
   const live = byId("live");
   const chip = byId("live-chip");
 
@@ -10,15 +11,15 @@
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   function age(seconds) {
     const size = Math.abs(seconds);
-    if (size < 5) return "now";
+    if (size < 5) return words.now;
     const [unit, name] = UNITS.find(([least]) => size >= least);
-    const words = `${Math.floor(size / unit)} ${name}`;
-    return seconds > 0 ? words : `in ${words}`;
+    const time = `${Math.floor(size / unit)} ${name}`;
+    return seconds > 0 ? time : words.ahead.replace("{time}", time);
   }
   function tick() {
     for (const time of document.querySelectorAll("time[data-ago]")) {
-      const words = age((Date.now() - Date.parse(time.dateTime)) / 1000);
-      if (time.textContent !== words) time.textContent = words;
+      const text = age((Date.now() - Date.parse(time.dateTime)) / 1000);
+      if (time.textContent !== text) time.textContent = text;
     }
   }
   setInterval(tick, 5000);
@@ -142,6 +143,11 @@
     setTimeout(checkVersion, 400); // our own act's answer may still be on its way
   });
 
+  // Times are shown in the browser's zone while the profile names none.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  if (zone && !document.cookie.includes(`ronda_zone=${zone}`)) document.cookie = `ronda_zone=${zone}; path=/; max-age=31536000; samesite=lax${secure}`;
+
   // ---- small things ----
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-dismiss]")) byId("alert-region").replaceChildren();
@@ -152,7 +158,6 @@
     const theme = event.submitter?.value;
     if (!theme) return;
     event.preventDefault();
-    const secure = location.protocol === "https:" ? "; secure" : "";
     document.cookie = `ronda_theme=${theme}; path=/; max-age=31536000; samesite=lax${secure}`;
     document.documentElement.dataset.theme = theme;
     for (const button of event.target.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === theme));

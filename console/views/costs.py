@@ -6,7 +6,7 @@ from typing import Any
 
 from console.views.curves import cost_curve
 from console.views.plots import Plot
-from console.views.words import count, percent, worth
+from console.views.words import count, digits, percent, worth
 
 
 @dataclass(frozen=True)
@@ -67,4 +67,4 @@ def cost_note(metrics: Mapping[str, Any]) -> str:
 
 
 def _exact(hundredths: float, currency: str | None) -> str:
-    return f"{hundredths / 100:,.2f} {currency or ''}".rstrip()
+    return f"{digits(f'{hundredths / 100:,.2f}')} {currency or ''}".rstrip()

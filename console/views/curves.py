@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from console.views.plots import PLOT_TOP, Axis, Frame, Line, Mark, Pairs, Plot, log_shares, nice_ticks, shares
-from console.views.words import count, number, percent, short_money, worth
+from console.views.words import count, day_month, number, percent, short_money, worth
 
 _LOWEST_THRESHOLD: Final = 1e-5
 _WEEK_LABELS: Final = 6
@@ -61,7 +61,7 @@ def _staggered(marks: Sequence[Mark]) -> list[Mark]:
 def day(text: str) -> str:
     """`3 Jun` of an RFC 3339 time; whatever else it is, as it stands."""
     try:
-        return f"{datetime.fromisoformat(text).astimezone(UTC):%-d %b}"
+        return day_month(datetime.fromisoformat(text).astimezone(UTC))
     except ValueError:
         return text
 

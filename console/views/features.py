@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from console.views.words import NOT_KNOWN, compact, duration, money, percent
+from console.views.words import compact, duration, money, not_known, percent
 from core.base.money import from_hundredths
 from models.features.catalogue import FEATURES, Feature
 
@@ -27,7 +27,7 @@ def with_titles(text: str) -> str:
 def feature_value(name: str, value: float | None, currency: str) -> str:
     """A feature's value with its unit."""
     if value is None:
-        return NOT_KNOWN
+        return not_known()
     feature = FEATURE_OF.get(name)
     return with_unit(value, feature.unit if feature else "", currency)
 

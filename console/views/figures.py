@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from console.views.words import NOT_KNOWN, count, number, percent
+from console.views.words import count, digits, not_known, number, percent
 from core.base.terms import ModelStage
 from core.tables.policy import RegisteredModel
 
@@ -49,7 +49,7 @@ FIGURES: Final = (
 
 def written(value: float | None, kind: str) -> str:
     if value is None:
-        return NOT_KNOWN
+        return not_known()
     match kind:
         case "percent":
             return percent(value, 1)
@@ -77,14 +77,14 @@ def gained(bounds: Sequence[float] | None, kind: str) -> str:
     low, high = bounds
     if kind == "percent":
         return f"{_with_sign(low * 100, 1)} to {_with_sign(high * 100, 1)} points"
-    digits = {"count": 0, "small": 5, "ratio": 2}.get(kind, 3)
-    return f"{_with_sign(low, digits)} to {_with_sign(high, digits)}"
+    decimals = {"count": 0, "small": 5, "ratio": 2}.get(kind, 3)
+    return f"{_with_sign(low, decimals)} to {_with_sign(high, decimals)}"
 
 
-def _with_sign(value: float, digits: int) -> str:
+def _with_sign(value: float, decimals: int) -> str:
     """Nothing before what reads as zero."""
-    written = f"{value:+.{digits}f}"
-    return written.replace("-", "−") if float(written) else written[1:]
+    written = f"{value:+.{decimals}f}"
+    return digits(written if float(written) else written[1:])
 
 
 def standing(gain: Sequence[float] | None) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
-from console.views.words import compact, middle
+from console.views.words import compact, middle, minute
 
 _LISTED: Final = 8
 """Longer lists are counted; the JSON holds them."""
@@ -79,6 +79,6 @@ def _time(text: str) -> str:
     if len(text) < 19 or text[10:11] != "T":
         return text if " " in text else middle(text, _DIGITS)
     try:
-        return f"{datetime.fromisoformat(text).astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+        return minute(datetime.fromisoformat(text))
     except ValueError:
         return text

@@ -21,7 +21,7 @@ from console.views.lineage import Fact, LineagePart, lineage, plain, titled
 from console.views.models import ModelCard, TopFeature, model_card, top_features
 from console.views.plots import Plot, precision_recall, reliability
 from console.views.slices import SegmentGroup, WeekRow, segments, stability, week_row
-from console.views.words import NOT_KNOWN, compact, count, number, percent
+from console.views.words import compact, count, not_known, number, percent
 from core.tables.policy import Policy, RegisteredModel
 
 
@@ -139,7 +139,7 @@ def verdict(metrics: Mapping[str, Any]) -> str:
 
 def _facts(model: RegisteredModel, card: ModelCard) -> list[Fact]:
     used: Mapping[str, Any] = model.metrics.get("features") or {}
-    features = f"{count(used['used'])} of {count(used['catalogue'])}" if used else NOT_KNOWN
+    features = f"{count(used['used'])} of {count(used['catalogue'])}" if used else not_known()
     return [
         Fact("Review from", card.review_at),
         Fact("Decline from", card.decline_at),

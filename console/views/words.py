@@ -1,132 +1,212 @@
 """Money, times, shares, scores and links in words."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlencode
 
-from babel.numbers import format_currency, format_decimal, get_currency_symbol
+from babel import Locale
+from babel.numbers import format_currency, format_decimal, get_currency_symbol, get_decimal_symbol, get_group_symbol
 
+from console.i18n import Words, marked, reader
+from console.i18n import gettext as _
 from core.base.clock import rfc3339
 from core.base.money import exponent_of, to_major
-from core.base.terms import AlertStatus, EntityKind, FeaturesStatus, Label, LabelSource, ModelStage, Outcome, RunStatus
+from core.base.terms import (
+    AlertStatus,
+    EntityKind,
+    FeaturesStatus,
+    Label,
+    LabelSource,
+    Language,
+    ModelStage,
+    Outcome,
+    RunStatus,
+)
 
-LOCALE: Final = "en"
-NOT_KNOWN: Final = "not known"
+OUTCOMES: Final = Words(
+    {Outcome.APPROVE: marked("Approve"), Outcome.REVIEW: marked("Review"), Outcome.DECLINE: marked("Decline")}
+)
+LABELS: Final = Words(
+    {Label.FRAUD: marked("Fraud"), Label.LEGITIMATE: marked("Legitimate"), Label.UNSURE: marked("Unsure")}
+)
+LABEL_SOURCES: Final = Words(
+    {
+        LabelSource.IMPORT: marked("Import"),
+        LabelSource.ANALYST: marked("Analyst"),
+        LabelSource.CUSTOMER: marked("Customer"),
+        LabelSource.CHARGEBACK: marked("Chargeback"),
+    }
+)
+STATUSES: Final = Words(
+    {AlertStatus.OPEN: marked("Open"), AlertStatus.CLAIMED: marked("Claimed"), AlertStatus.CLOSED: marked("Closed")}
+)
+STAGES: Final = Words(
+    {
+        ModelStage.CHAMPION: marked("Champion"),
+        ModelStage.CANDIDATE: marked("Candidate"),
+        ModelStage.SHADOW: marked("Shadow"),
+        ModelStage.RETIRED: marked("Retired"),
+        ModelStage.REFUSED: marked("Refused"),
+    }
+)
+RUN_STATUSES: Final = Words(
+    {
+        RunStatus.REQUESTED: marked("Waiting"),
+        RunStatus.RUNNING: marked("Running"),
+        RunStatus.DONE: marked("Done"),
+        RunStatus.FAILED: marked("Failed"),
+        RunStatus.CANCELLED: marked("Cancelled"),
+    }
+)
+FEATURES_STATUSES: Final = Words(
+    {
+        FeaturesStatus.COMPLETE: marked("Complete"),
+        FeaturesStatus.DEGRADED: marked("Degraded: some features were not known when this was decided"),
+        FeaturesStatus.ABSENT: marked("Absent: this payment could not be scored, so it is left to a person"),
+    }
+)
+_ENTITY_TITLES: Final = Words(
+    {
+        EntityKind.CUSTOMER: marked("Customer"),
+        EntityKind.CARD: marked("Card"),
+        EntityKind.MERCHANT: marked("Merchant"),
+        EntityKind.DEVICE: marked("Device"),
+        EntityKind.IP: marked("IP address"),
+    }
+)
+_ENTITY_ICONS: Final = {
+    EntityKind.CUSTOMER: "user",
+    EntityKind.CARD: "credit-card",
+    EntityKind.MERCHANT: "store",
+    EntityKind.DEVICE: "smartphone",
+    EntityKind.IP: "globe",
+}
 
-OUTCOMES: Final = {Outcome.APPROVE: "Approve", Outcome.REVIEW: "Review", Outcome.DECLINE: "Decline"}
-LABELS: Final = {Label.FRAUD: "Fraud", Label.LEGITIMATE: "Legitimate", Label.UNSURE: "Unsure"}
-LABEL_SOURCES: Final = {
-    LabelSource.IMPORT: "Import",
-    LabelSource.ANALYST: "Analyst",
-    LabelSource.CUSTOMER: "Customer",
-    LabelSource.CHARGEBACK: "Chargeback",
-}
-STATUSES: Final = {AlertStatus.OPEN: "Open", AlertStatus.CLAIMED: "Claimed", AlertStatus.CLOSED: "Closed"}
-STAGES: Final = {
-    ModelStage.CHAMPION: "Champion",
-    ModelStage.CANDIDATE: "Candidate",
-    ModelStage.SHADOW: "Shadow",
-    ModelStage.RETIRED: "Retired",
-    ModelStage.REFUSED: "Refused",
-}
-RUN_STATUSES: Final = {
-    RunStatus.REQUESTED: "Waiting",
-    RunStatus.RUNNING: "Running",
-    RunStatus.DONE: "Done",
-    RunStatus.FAILED: "Failed",
-    RunStatus.CANCELLED: "Cancelled",
-}
-FEATURES_STATUSES: Final = {
-    FeaturesStatus.COMPLETE: "Complete",
-    FeaturesStatus.DEGRADED: "Degraded: some features were not known when this was decided",
-    FeaturesStatus.ABSENT: "Absent: this payment could not be scored, so it is left to a person",
-}
-ENTITIES: Final = {
-    EntityKind.CUSTOMER: ("Customer", "user"),
-    EntityKind.CARD: ("Card", "credit-card"),
-    EntityKind.MERCHANT: ("Merchant", "store"),
-    EntityKind.DEVICE: ("Device", "smartphone"),
-    EntityKind.IP: ("IP address", "globe"),
-}
-"""Title and icon."""
+
+class _Entities(Mapping[EntityKind, tuple[str, str]]):
+    """Title and icon."""
+
+    def __getitem__(self, kind: EntityKind) -> tuple[str, str]:
+        return _ENTITY_TITLES[kind], _ENTITY_ICONS[kind]
+
+    def __iter__(self) -> Iterator[EntityKind]:
+        return iter(EntityKind)
+
+    def __len__(self) -> int:
+        return len(EntityKind)
+
+
+ENTITIES: Final = _Entities()
+
+
+def not_known() -> str:
+    return _("not known")
+
+
+@lru_cache(maxsize=len(Language))
+def _marks(locale: Locale) -> Mapping[int, str]:
+    """From Python's `1,234.5` to the locale's marks, with a real minus sign, so that columns line up."""
+    return str.maketrans({",": get_group_symbol(locale), ".": get_decimal_symbol(locale), "-": "−"})
+
+
+def digits(text: str) -> str:
+    """A number that Python wrote, as the reader writes it."""
+    return text.translate(_marks(reader().locale))
+
+
+def money(minor: int, currency: str) -> str:
+    """`€1,234.50`, `R$ 1.234,50`; as many decimals as ISO 4217 gives the currency (CLDR's own counts differ for a few)."""
+    return _money(minor, currency, reader().locale)
 
 
 @lru_cache(maxsize=8192)
-def money(minor: int, currency: str) -> str:
-    """`€1,234.50`; as many decimals as ISO 4217 gives the currency (CLDR's own counts differ for a few)."""
-    digits = exponent_of(currency)
-    gap = "\xa0" if get_currency_symbol(currency, locale=LOCALE)[-1:].isalpha() else ""
-    pattern = f"¤{gap}#,##0" + ("." + "0" * digits if digits else "")
-    return format_currency(to_major(minor, currency), currency, format=pattern, locale=LOCALE, currency_digits=False)
+def _money(minor: int, currency: str, locale: Locale) -> str:
+    decimals = exponent_of(currency)
+    pattern = f"{_sign(currency, locale)}#,##0" + ("." + "0" * decimals if decimals else "")
+    return format_currency(to_major(minor, currency), currency, format=pattern, locale=locale, currency_digits=False)
 
 
-_SHORT: Final = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
+def _sign(currency: str, locale: Locale) -> str:
+    """Where a currency's sign goes: in English only one of letters (`KWD`) stands apart, in Portuguese every one."""
+    apart = locale.language == "pt" or get_currency_symbol(currency, locale=locale)[-1:].isalpha()
+    return "¤\xa0" if apart else "¤"
+
+
+_SHORT: Final = ((1e9, marked("B")), (1e6, marked("M")), (1e3, marked("K")))
 
 
 def worth(hundredths: float, currency: str | None) -> str:
     """A sum of a report, in hundredths of a major unit; a plain number where the payments' currencies differ or are not known."""
+    locale, major = reader().locale, round(hundredths / 100)
     if currency is None:
-        return format_decimal(round(hundredths / 100), locale=LOCALE)
-    return format_currency(round(hundredths / 100), currency, format="¤#,##0", locale=LOCALE, currency_digits=False)
+        return format_decimal(major, locale=locale)
+    pattern = f"{_sign(currency, locale)}#,##0"
+    return format_currency(major, currency, format=pattern, locale=locale, currency_digits=False)
 
 
 def short_money(hundredths: float, currency: str | None) -> str:
-    """`€12K`, `€1.5M`: for the axis of a chart."""
-    symbol = get_currency_symbol(currency, locale=LOCALE) if currency else ""
+    """`€12K`, `€1.5M`, `R$ 12 mil`: for the axis of a chart."""
+    locale = reader().locale
+    symbol = get_currency_symbol(currency, locale=locale) if currency else ""
+    gap = "\xa0" if symbol and locale.language == "pt" else ""
     major = hundredths / 100
-    size, letter = next(((size, letter) for size, letter in _SHORT if abs(major) >= size), (1.0, ""))
-    return f"{symbol}{compact(major / size)}{letter}"
+    size, letter = next(((size, _(letter)) for size, letter in _SHORT if abs(major) >= size), (1.0, ""))
+    return f"{symbol}{gap}{compact(major / size)}{letter}"
 
 
 def count(number: int) -> str:
-    return format_decimal(number, locale=LOCALE)
+    return digits(f"{number:,}")
 
 
-def percent(share: float | None, digits: int = 0) -> str:
+def percent(share: float | None, decimals: int = 0) -> str:
     """Of a share in [0, 1]. Small but not zero reads `<1%`, not `0%`."""
     if share is None:
-        return NOT_KNOWN
-    step = 10.0 ** -(digits + 2)
+        return not_known()
+    step = 10.0 ** -(decimals + 2)
     if 0 < share < step:
-        return f"<{step:.{digits}%}"
+        return digits(f"<{step:.{decimals}%}")
     if 1 - step < share < 1:
-        return f">{1 - step:.{digits}%}"
-    return f"{share:.{digits}%}"
+        return digits(f">{1 - step:.{decimals}%}")
+    return digits(f"{share:.{decimals}%}")
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    return NOT_KNOWN if value is None else f"{value:.{digits}f}"
+def number(value: float | None, decimals: int = 3) -> str:
+    return not_known() if value is None else digits(f"{value:.{decimals}f}")
 
 
 def signed(value: float) -> str:
-    """`+1.25`, `−0.40` (a real minus sign, so columns line up)."""
-    return f"{value:+.2f}".replace("-", "−")
+    """`+1.25`, `−0.40`."""
+    return digits(f"{value:+.2f}")
 
 
 def compact(value: float) -> str:
     """At most four significant digits, without trailing zeros: `0.25`, `12`, `1,250`."""
     if value == int(value) and abs(value) < 1e15:
-        return format_decimal(int(value), locale=LOCALE).replace("-", "−")
-    return format_decimal(float(f"{value:.4g}"), locale=LOCALE, format="#,##0.####").replace("-", "−")
+        return digits(f"{int(value):,}")
+    return format_decimal(float(f"{value:.4g}"), locale=reader().locale, format="#,##0.####").replace("-", "−")
 
 
 def ago(gap: timedelta) -> str:
     """`now`, `42 s`, `7 min`, `3 h`, `12 d`; what lies ahead reads `in 7 min`."""
     seconds = int(abs(gap.total_seconds()))
     if seconds < 5:
-        return "now"
+        return _("now")
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
         if seconds >= size:
             words = f"{seconds // size} {unit}"
-            return words if gap.total_seconds() > 0 else f"in {words}"
+            return words if gap.total_seconds() > 0 else _("in %(time)s", time=words)
     raise AssertionError("seconds >= 5 has a unit")
 
 
 @dataclass(frozen=True)
 class Moment:
-    """`iso` for the machine (the page's script keeps `ago` current from it), the others for people; all UTC."""
+    """`iso` for the machine (the page's script keeps `ago` current from it), the others for people, in their time zone.
+
+    full: `24 Nov 2026, 09:30:05 UTC−03:00 (12:30:05 UTC)`.
+    """
 
     iso: str
     full: str
@@ -135,14 +215,50 @@ class Moment:
 
 
 def moment(when: datetime, now: datetime) -> Moment:
-    utc = when.astimezone(UTC)
-    same_year = utc.year == now.year
+    who = reader()
+    local = when.astimezone(who.tz)
+    same_year = local.year == now.astimezone(who.tz).year
     return Moment(
-        iso=rfc3339(utc),
-        full=f"{utc:%-d %b %Y, %H:%M:%S} UTC",
-        short=f"{utc:%-d %b %H:%M}" if same_year else f"{utc:%-d %b %Y}",
-        ago=ago(now - utc),
+        iso=rfc3339(when.astimezone(UTC)),
+        full=exact(when),
+        short=f"{day_month(local)} {local:%H:%M}" if same_year else day(local),
+        ago=ago(now - when),
     )
+
+
+def exact(when: datetime) -> str:
+    """To the second, with the offset, and the same in UTC."""
+    local, utc = when.astimezone(reader().tz), when.astimezone(UTC)
+    text = f"{day(local)}, {local:%H:%M:%S} {offset(local)}"
+    if offset(local) == "UTC":
+        return text
+    return f"{text} ({utc:%H:%M:%S} UTC)" if utc.date() == local.date() else f"{text} ({day(utc)}, {utc:%H:%M:%S} UTC)"
+
+
+def minute(when: datetime) -> str:
+    """`24 Nov 2026, 09:30 UTC−03:00`."""
+    local = when.astimezone(reader().tz)
+    return f"{day(local)}, {local:%H:%M} {offset(local)}"
+
+
+def offset(local: datetime) -> str:
+    """`UTC`, `UTC−03:00`."""
+    shift = f"{local:%z}"
+    return "UTC" if shift in ("+0000", "") else f"UTC{shift[:3]}:{shift[3:5]}".replace("-", "−")
+
+
+def day(local: datetime) -> str:
+    """`24 Nov 2026`, in the zone the time is in."""
+    return f"{day_month(local)} {local.year}"
+
+
+def day_month(local: datetime) -> str:
+    return f"{local.day} {_months(reader().locale)[local.month]}"
+
+
+@lru_cache(maxsize=len(Language))
+def _months(locale: Locale) -> Mapping[int, str]:
+    return {number: name.rstrip(".") for number, name in locale.months["format"]["abbreviated"].items()}
 
 
 def maybe_moment(when: datetime | None, now: datetime) -> Moment | None:
@@ -158,15 +274,20 @@ class Score:
     level: int
 
 
-_BANDS: Final = ((0.75, "Very high", 4), (0.40, "High", 3), (0.10, "Elevated", 2), (0.0, "Low", 1))
+_BANDS: Final = (
+    (0.75, marked("Very high"), 4),
+    (0.40, marked("High"), 3),
+    (0.10, marked("Elevated"), 2),
+    (0.0, marked("Low"), 1),
+)
 """From that probability on. Fixed bands: the words mean the same whatever model or threshold is in force."""
 
 
 def score(probability: float | None) -> Score:
     if probability is None:
-        return Score("Not scored", "no model", 0)
+        return Score(_("Not scored"), _("no model"), 0)
     word, level = next((word, level) for at, word, level in _BANDS if probability >= at)
-    return Score(word, percent(probability), level)
+    return Score(_(word), percent(probability), level)
 
 
 @dataclass(frozen=True)

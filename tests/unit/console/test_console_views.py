@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from console.hub import BACKLOG, OVERLAP, RELOAD, Change, Listener, queue_message, sse
+from console.hub import BACKLOG, OVERLAP, RELOAD, Change, Drawn, Listener, queue_message, sse
 from console.pages.transactions import place_text, read_place, read_search
 from console.router import templates
 from console.views import audit as audit_views
@@ -139,6 +139,9 @@ def test_a_row_escapes_what_came_from_outside() -> None:
     assert "&lt;b&gt;bold" in html
 
 
+ROW, NOTHING = Drawn(lambda: "<tr></tr>"), Drawn(lambda: "")
+
+
 def listener(**changes: Any) -> Listener:
     return Listener(**{"topic": "queue", "user_id": new_uuid(), "since": NOW, **changes})
 
@@ -148,7 +151,7 @@ def test_a_new_alert_goes_on_top_and_a_known_one_is_patched() -> None:
         an_alert(opened_at=NOW + timedelta(seconds=1)),
         an_alert(opened_at=NOW - OVERLAP - timedelta(seconds=1)),
     )
-    message = queue_message(listener(), [Change(fresh, "<tr></tr>"), Change(known, "<tr></tr>")], "", 5)
+    message = queue_message(listener(), [Change(fresh, ROW), Change(known, ROW)], NOTHING, 5)
     assert 'hx-target="#queue-rows" hx-swap="afterbegin"' in message
     assert f'hx-target="#alert-{known.id}" hx-swap="outerMorph"' in message
     assert message.startswith("id: 5\n")
@@ -157,7 +160,7 @@ def test_a_new_alert_goes_on_top_and_a_known_one_is_patched() -> None:
 def test_an_alert_opened_just_before_the_page_was_rendered_is_not_lost() -> None:
     """It may have been committed after the page read the table."""
     alert = an_alert(opened_at=NOW - timedelta(seconds=2))
-    assert "#queue-rows" in queue_message(listener(), [Change(alert, "<tr></tr>")], "", 1)
+    assert "#queue-rows" in queue_message(listener(), [Change(alert, ROW)], NOTHING, 1)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ def test_an_alert_opened_just_before_the_page_was_rendered_is_not_lost() -> None
 )
 def test_a_filtered_page_gets_only_what_it_shows(status: str, chosen: str, inserted: bool) -> None:
     alert = an_alert(status=status, opened_at=NOW + timedelta(seconds=1))
-    message = queue_message(listener(status=chosen), [Change(alert, "<tr></tr>")], "", 1)
+    message = queue_message(listener(status=chosen), [Change(alert, ROW)], NOTHING, 1)
     assert ("#queue-rows" in message) is inserted
 
 

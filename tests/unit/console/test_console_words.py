@@ -48,7 +48,7 @@ def test_money_has_the_currencys_own_decimals(minor: int, currency: str, expecte
         (0.9996, 0, ">99%"),
         (1.0, 0, "100%"),
         (0.0004, 1, "<0.1%"),
-        (None, 0, words.NOT_KNOWN),
+        (None, 0, "not known"),
     ],
 )
 def test_percent_never_rounds_to_certainty(share: float | None, digits: int, expected: str) -> None:
@@ -72,7 +72,7 @@ def test_ago(seconds: int, expected: str) -> None:
     assert words.ago(timedelta(seconds=seconds)) == expected
 
 
-def test_moments_are_utc_whatever_zone_they_come_in() -> None:
+def test_moments_are_in_the_readers_zone_whatever_zone_they_come_in() -> None:
     elsewhere = datetime.fromisoformat("2026-11-24T09:30:05-03:00")
     shown = words.moment(elsewhere, NOW + timedelta(hours=1))
     assert shown.full == "24 Nov 2026, 12:30:05 UTC"
