@@ -39,8 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Product:
-    """A running demo: its address, its people's passwords by e-mail address, its API key."""
+    """A running demo: its process, its address, its people's passwords by e-mail address, its API key."""
 
+    pid: int
     url: str
     passwords: dict[str, str]
     key: str
@@ -130,7 +131,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         assert process.poll() is None, printed.read_text()
         known = json.loads((data_dir / "demo-secrets.json").read_text())
         passwords = {user["email"]: user["password"] for user in known["users"]}
-        running = Product(f"http://127.0.0.1:{port}", passwords, known["key"])
+        running = Product(process.pid, f"http://127.0.0.1:{port}", passwords, known["key"])
         # Until the scorer has its model every payment is reviewed, unscored: right, but not what is looked at here.
         until(lambda: running.post(customer_id="cus_e2e_first")["decision"]["model"], "the scorer's model")
         yield running
