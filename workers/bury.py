@@ -37,4 +37,4 @@ async def store(resources: Resources, delivery: Delivery) -> None:
     async with resources.postgres.unit_of_work() as work:
         row = await dead_letters.store(work, queue, message_id, reason, delivery.body, by=ACTOR)
         if row and (queue == SUSPECT or queue.startswith("score.")):
-            await answer(work, resources.redis, dead_letters.payments_of(row.body), reason, by=ACTOR)
+            await answer(work, resources, dead_letters.payments_of(row.body), reason, by=ACTOR)

@@ -79,7 +79,7 @@ async def _give_up(work: UnitOfWork, resources: Resources, row: Transaction) -> 
     shard = shard_of(row.customer_id, resources.settings.shards)
     body = encode(ScoreBatch(shard=shard, payments=[payment]))
     await acts.store(work, score_queue(shard), f"{NEVER_DECIDED} {row.uid}", NEVER_DECIDED, body, by=ACTOR)
-    await answer(work, resources.redis, [payment], NEVER_DECIDED, by=ACTOR)
+    await answer(work, resources, [payment], NEVER_DECIDED, by=ACTOR)
 
 
 async def _all_quiet(bus: Bus, shards: int) -> bool:

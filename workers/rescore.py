@@ -16,6 +16,7 @@ from core.acts.rescoring import Rescored
 from core.acts.rescoring import rescore as store
 from core.base import telemetry
 from core.base.clock import utc_now
+from core.base.due import DueTimes
 from core.base.errors import Unavailable
 from core.base.tasks import end
 from core.base.terms import FeaturesStatus
@@ -69,10 +70,10 @@ async def rescore_once(resources: Resources, features: OnlineFeatures, lineup: L
     if not rows:
         return 0
     verdicts = await _judged(resources, features, rows, lineup)
-    done = 0
+    done, due = 0, DueTimes.of(resources.settings)
     for verdict in verdicts:
         async with resources.postgres.unit_of_work() as work:
-            done += await store(work, resources.redis, _rescored(verdict), by=ACTOR)
+            done += await store(work, resources.redis, _rescored(verdict, due), by=ACTOR)
     if done:
         telemetry.RESCORED.inc(done)
         log.info("decided again", payments=done)
@@ -102,7 +103,7 @@ async def _judged(
     )
 
 
-def _rescored(verdict: Verdict) -> Rescored:
+def _rescored(verdict: Verdict, due: DueTimes) -> Rescored:
     now = utc_now()
     detail = {
         "version": 2,
@@ -112,4 +113,4 @@ def _rescored(verdict: Verdict) -> Rescored:
         "policy": verdict.policy_version,
         "rules": [hit.code for hit in verdict.hits],
     }
-    return Rescored(decision_row(verdict, now, version=2), alert_row(verdict, now), detail)
+    return Rescored(decision_row(verdict, now, version=2), alert_row(verdict, now, due), detail)

@@ -13,6 +13,7 @@ from core.acts.audit import record, system
 from core.acts.dead_letters import message_of
 from core.base import telemetry
 from core.base.clock import to_ms, utc_now
+from core.base.due import DueTimes
 from core.base.tasks import end
 from core.contracts.messages import Payment, ScoreBatch
 from core.contracts.topology import BELL_ALERTS, BELL_DECIDED, SUSPECT, score_queue
@@ -71,6 +72,7 @@ class _ScoringDesk:
         self._storing = context.resources.postgres.line()
         self._order = Order(context.resources.postgres, self.features)
         self._control = ControlSample.of(context.resources.settings)
+        self._due = DueTimes.of(context.resources.settings)
         self.lineup = LineupKeeper(context.resources)
 
     async def prepare(self) -> None:
@@ -125,7 +127,7 @@ class _ScoringDesk:
         async with self._storing.unit_of_work() as work:
             new = await flow.insert_decisions(work, [decision_row(verdict, now) for verdict in verdicts])
             fresh = [verdict for verdict in verdicts if verdict.payment.uid in new]
-            alerts = {verdict.payment.uid: alert_row(verdict, now) for verdict in fresh if verdict.alerts}
+            alerts = {verdict.payment.uid: alert_row(verdict, now, self._due) for verdict in fresh if verdict.alerts}
             await casework.insert_alerts(work, list(alerts.values()))
             await policy.insert_shadow_scores(
                 work, shadow_rows(judged.lineup.shadows, verdicts, judged.matrix, new, now)

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.acts.audit import Actor, Event
 from core.base.clock import from_ms
+from core.base.due import DueTimes
 from core.base.ids import new_uuid
 from core.base.terms import Action, AlertStatus, FeaturesStatus, Outcome
 from core.contracts.messages import Payment
@@ -107,8 +108,8 @@ def unscored(payment: Payment, failure: str, policy_version: int) -> Verdict:
     )
 
 
-def alert_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
-    payment = verdict.payment
+def alert_row(verdict: Verdict, now: datetime, due: DueTimes) -> dict[str, Any]:
+    payment, reason = verdict.payment, top_reason(verdict)
     return {
         "id": new_uuid(),
         "transaction_uid": payment.uid,
@@ -119,32 +120,51 @@ def alert_row(verdict: Verdict, now: datetime) -> dict[str, Any]:
         "expected_loss_minor": round((verdict.score if verdict.score is not None else 1.0) * payment.amount_minor),
         "amount_minor": payment.amount_minor,
         "currency": payment.currency,
+        "transaction_id": payment.transaction_id,
         "customer_id": payment.customer_id,
+        "card_id": payment.card_id,
         "merchant_id": payment.merchant_id,
-        "top_reason": top_reason(verdict),
+        "device_id": payment.device_id,
+        "ip": payment.ip,
+        "top_reason": reason.text,
+        "reason_code": reason.code,
         "reason_vector": reason_vector(verdict.explained.contributions) if verdict.explained else None,
         "catalogue_version": CATALOGUE_VERSION if verdict.explained else None,
         "occurred_at": from_ms(payment.occurred_at_ms),
         "opened_at": now,
+        "due_at": due.at(verdict.outcome, now),
         "version": 1,
     }
 
 
-def top_reason(verdict: Verdict) -> str:
+@dataclass(frozen=True)
+class TopReason:
+    code: str
+    text: str
+
+
+_CONTROL = TopReason("control", CONTROL)
+_NOT_SCORED = TopReason(SCORING_FAILED, NOT_SCORED)
+_NO_FEATURES = TopReason("no_features", NO_FEATURES)
+_NO_MODEL = TopReason("no_model", NO_MODEL)
+_MANY = TopReason("many_small", "Many small signs together")
+
+
+def top_reason(verdict: Verdict) -> TopReason:
     """A rule's words when a rule asked for this outcome, else the strongest reason towards fraud."""
     if verdict.control_probability is not None:
-        return CONTROL
+        return _CONTROL
     if verdict.failure is not None:
-        return NOT_SCORED
+        return _NOT_SCORED
     if verdict.status is FeaturesStatus.DEGRADED:
-        return NO_FEATURES
-    decisive = [hit.text for hit in verdict.hits if hit.outcome is verdict.outcome]
+        return _NO_FEATURES
+    decisive = [TopReason(hit.code, hit.text) for hit in verdict.hits if hit.outcome is verdict.outcome]
     upward = [
-        reason["text"]
+        TopReason(reason["code"], reason["text"])
         for reason in (verdict.explained.reasons if verdict.explained else [])
         if reason["direction"] == "up"
     ]
-    return next(iter([*decisive, *upward]), NO_MODEL if verdict.score is None else "Many small signs together")
+    return next(iter([*decisive, *upward]), _NO_MODEL if verdict.score is None else _MANY)
 
 
 def events_of(verdict: Verdict, alert_id: UUID | None, actor: Actor) -> list[Event]:

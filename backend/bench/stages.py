@@ -16,6 +16,7 @@ from backend.intake import parse_transaction
 from core.acts import outbox
 from core.acts.audit import Event, record, system
 from core.base.clock import utc_now
+from core.base.due import DueTimes
 from core.base.ids import new_uuid
 from core.base.settings import Settings
 from core.base.terms import Action, FeaturesStatus
@@ -147,10 +148,10 @@ class _Stages:
         group.verdicts = judge(payments, group.matrix, FeaturesStatus.COMPLETE, lineup, control)
 
     async def _decide(self, group: _Group) -> None:
-        now = utc_now()
+        now, due = utc_now(), DueTimes.of(self._resources.settings)
         async with self._resources.postgres.unit_of_work() as work:
             await flow.insert_decisions(work, [decision_row(verdict, now) for verdict in group.verdicts])
-            alerts = {v.payment.uid: alert_row(v, now) for v in group.verdicts if v.alerts}
+            alerts = {v.payment.uid: alert_row(v, now, due) for v in group.verdicts if v.alerts}
             await casework.insert_alerts(work, list(alerts.values()))
             events = [
                 event

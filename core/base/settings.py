@@ -74,6 +74,14 @@ class Settings(BaseSettings):
     equality_entities: int = Field(default=40, ge=1, le=10_000)
     """How many entities are drawn each time."""
     claim_lease_minutes: int = Field(default=15, ge=1)
+    due_review_minutes: int = Field(default=120, ge=1)
+    """How long after it opened the alert of a payment to review is due. A changed setting holds for alerts that open from then on."""
+    due_decline_minutes: int = Field(default=480, ge=1)
+    """The same for a declined payment: nothing is lost meanwhile, but the customer waits."""
+    due_control_minutes: int = Field(default=4320, ge=1)
+    """The same for an approved payment of the control sample."""
+    high_value_from: int = Field(default=1000, ge=1)
+    """From this amount on, in major units of its own currency, an alert is in the queue's view "High value"."""
     session_idle_minutes: int = Field(default=60, ge=1)
     session_absolute_hours: int = Field(default=12, ge=1)
     four_eyes: bool = True

@@ -54,6 +54,24 @@ class Language(StrEnum):
     PT_BR = "pt-BR"
 
 
+class ScoreBand(StrEnum):
+    """A score in words, lowest first."""
+
+    NONE = "none"
+    LOW = "low"
+    ELEVATED = "elevated"
+    HIGH = "high"
+    VERY_HIGH = "very_high"
+
+
+class DueState(StrEnum):
+    """How near the time is by which an alert should be closed."""
+
+    OK = "ok"
+    SOON = "soon"
+    OVERDUE = "overdue"
+
+
 class AlertStatus(StrEnum):
     OPEN = "open"
     CLAIMED = "claimed"
@@ -162,3 +180,8 @@ class Action(StrEnum):
     FEATURES_DIFFER = "features.differ"
     AUDIT_EXPORT = "audit.export"
     HISTORY_IMPORT = "history.import"
+    VIEW_SAVE = "view.save"
+    VIEW_RENAME = "view.rename"
+    VIEW_SHARE = "view.share"
+    VIEW_UNSHARE = "view.unshare"
+    VIEW_DELETE = "view.delete"

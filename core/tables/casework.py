@@ -7,6 +7,10 @@ from sqlalchemy import REAL, BigInteger, DateTime, Float, Index, SmallInteger, U
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
+_OPEN = text("status <> 'closed'")
+SEARCHED = ("transaction_id", "customer_id", "card_id", "merchant_id", "device_id", "ip")
+"""Ids an alert is found by, also by their first characters."""
+
 
 class Alert(SQLModel, table=True):
     """One payment that wants a person's look. `version` grows with every change: a stale act is refused."""
@@ -14,7 +18,20 @@ class Alert(SQLModel, table=True):
     __tablename__ = "alert"
     __table_args__ = (
         UniqueConstraint("transaction_uid"),
-        Index("alert_queue", text("expected_loss_minor DESC"), "id", postgresql_where=text("status <> 'closed'")),
+        # One index for each order of the queue: over what is not closed, and over everything.
+        Index("alert_queue", text("expected_loss_minor DESC"), "id", postgresql_where=_OPEN),
+        Index("alert_queue_by_time", text("opened_at DESC"), text("id DESC"), postgresql_where=_OPEN),
+        Index("alert_queue_by_due", "due_at", "id", postgresql_where=_OPEN),
+        Index("alert_queue_by_amount", text("amount_minor DESC"), "id", postgresql_where=_OPEN),
+        Index("alert_queue_by_score", text("COALESCE(score, '-1'::integer) DESC"), "id", postgresql_where=_OPEN),
+        Index("alert_by_loss", text("expected_loss_minor DESC"), "id"),
+        Index("alert_by_due", "due_at", "id"),
+        Index("alert_by_amount", text("amount_minor DESC"), "id"),
+        Index("alert_by_score", text("COALESCE(score, '-1'::integer) DESC"), "id"),
+        Index("alert_claimed", "claimed_by", "id", postgresql_where=text("status = 'claimed'")),
+        Index("alert_queue_by_reason", "reason_code", "id", postgresql_where=_OPEN),
+        # In byte order, so that a prefix is a range whatever the database's own order of words is.
+        *(Index(f"alert_search_{name}", name, "id", postgresql_ops={name: "text_pattern_ops"}) for name in SEARCHED),
         Index("alert_by_time", text("opened_at DESC"), text("id DESC")),
         Index("alert_by_customer", "customer_id", text("opened_at DESC")),
     )
@@ -30,16 +47,28 @@ class Alert(SQLModel, table=True):
     """score x amount, in the transaction's minor units."""
     amount_minor: int = Field(sa_type=BigInteger)
     currency: str
+    transaction_id: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """The source's own id of the payment; this and the entities are repeated here for the queue's search."""
     customer_id: str
+    card_id: str | None = None
     merchant_id: str | None = None
+    device_id: str | None = None
+    ip: str | None = None
     top_reason: str
     """The first reason in words."""
+    reason_code: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Of the first reason: a rule's code, a reason code of the model, or why there is neither."""
     reason_vector: list[float] | None = Field(default=None, sa_type=ARRAY(REAL))
     """Log-odds that each reason group moved the score by, in the catalogue's order of groups: near alerts have near vectors."""
     catalogue_version: int | None = Field(default=None, sa_type=SmallInteger)
     """Whose groups `reason_vector` has; both None when no model scored."""
     occurred_at: datetime = Field(sa_type=DateTime(timezone=True))
     opened_at: datetime = Field(sa_type=DateTime(timezone=True))
+    due_at: datetime = Field(
+        sa_type=DateTime(timezone=True),
+        sa_column_kwargs={"server_default": text("now() + interval '2 hours'")},
+    )
+    """By when it should be closed."""
     claimed_by: UUID | None = Field(default=None, foreign_key="app_user.id")
     claim_expires_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     closed_by: UUID | None = Field(default=None, foreign_key="app_user.id")
@@ -79,3 +108,20 @@ class TransactionLabel(SQLModel, table=True):
     actor_type: str
     actor_id: str
     note: str | None = None
+
+
+class SavedView(SQLModel, table=True):
+    """A view of the queue that somebody kept: the query of its address, in the console's own spelling."""
+
+    __tablename__ = "saved_view"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "name"),
+        Index("saved_view_shared", "name", "id", postgresql_where=text("shared")),
+    )
+    id: UUID = Field(primary_key=True)
+    owner_id: UUID = Field(foreign_key="app_user.id")
+    name: str
+    query: str
+    shared: bool = False
+    """Shown to the whole team."""
+    created_at: datetime = Field(sa_type=DateTime(timezone=True))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -113,8 +114,10 @@ INSERT INTO transaction
     (uid, source_id, transaction_id, body_sha, occurred_at, accepted_at, amount_minor, currency, customer_id, imported, xid)
 VALUES ('01900000-0000-7000-8000-000000000001', 'shop', 'a', '\\x01', now(), now(), 1, 'EUR', 'c', false, '7'),
        ('01a20000-0000-7000-8000-000000000002', 'shop', 'b', '\\x02', now(), now(), 2, 'EUR', 'c', false, '8');
-INSERT INTO decision (transaction_uid, version, outcome, policy_version, catalogue_version, features, features_status, decided_at, xid)
-VALUES ('01900000-0000-7000-8000-000000000001', 1, 'approve', 1, 1, '{}', 'complete', now(), '9');
+INSERT INTO decision
+    (transaction_uid, version, outcome, rule_hits, policy_version, catalogue_version, features, features_status, decided_at, xid)
+VALUES ('01900000-0000-7000-8000-000000000001', 1, 'review', '[{"code": "testing", "text": "x", "outcome": "review"}]', 1, 1, '{}',
+        'complete', now(), '9');
 INSERT INTO alert (id, transaction_uid, status, outcome, expected_loss_minor, amount_minor, currency, customer_id, top_reason, occurred_at,
     opened_at, version)
 VALUES ('01900000-0000-7000-8000-000000000003', '01900000-0000-7000-8000-000000000001', 'open', 'review', 1, 1, 'EUR', 'c', 'x', now(),
@@ -137,6 +140,12 @@ async def test_rows_of_an_older_schema_move_into_their_months(postgres_server: S
             )
             assert [tuple(row) for row in keys] == [("a", "shop", b"\1"), ("b", "shop", b"\2")]
             assert await connection.fetchval("SELECT tableoid::regclass::text FROM decision") == "decision_2024_06"
+            alert = await connection.fetchrow("SELECT *, due_at - opened_at AS given FROM alert")
+            assert (alert["transaction_id"], alert["reason_code"], alert["given"]) == (
+                "a",
+                "testing",
+                timedelta(hours=2),
+            )
             with pytest.raises(asyncpg.ForeignKeyViolationError):
                 await connection.execute("UPDATE alert SET transaction_uid = gen_random_uuid()")
         finally:

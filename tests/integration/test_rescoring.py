@@ -15,6 +15,7 @@ from core.acts import registry
 from core.acts.audit import Actor, system
 from core.acts.registry import NewModel
 from core.base.clock import to_ms, utc_now
+from core.base.due import DueTimes
 from core.base.ids import AlertId, ModelId, UserId, new_uuid
 from core.base.terms import ActorType, FeaturesStatus, Role
 from core.contracts.messages import Payment
@@ -69,7 +70,7 @@ async def degraded(resources: Resources, lineup: Lineup, paid: Payment, *, alert
         await accepting.insert_transactions(work, [Arrival(paid, b"x")])
         await flow.insert_decisions(work, [decision_row(verdict, utc_now())])
         if alert:
-            await casework.insert_alerts(work, [alert_row(verdict, utc_now())])
+            await casework.insert_alerts(work, [alert_row(verdict, utc_now(), DueTimes.of(resources.settings))])
     features = OnlineFeatures(resources.redis)
     if (await features.prepare()).empty:
         await features.begin_generation()
@@ -156,7 +157,7 @@ async def test_what_no_scorer_survives_is_not_tried_again(api: Api, resources: R
     async with resources.postgres.unit_of_work() as work:
         await accepting.insert_transactions(work, [Arrival(paid, b"x")])
     async with resources.postgres.unit_of_work() as work:
-        await answer(work, resources.redis, [paid], "killed its scorer", by=system("bury"))
+        await answer(work, resources, [paid], "killed its scorer", by=system("bury"))
     async with resources.postgres.reading() as work:
         early = utc_now() - timedelta(hours=1)
         assert await rescoring.degraded(work, since=early, limit=10, model_since=early) == []

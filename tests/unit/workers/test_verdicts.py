@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import msgspec
@@ -10,11 +11,13 @@ import pytest
 
 from core.acts.audit import system
 from core.base.clock import utc_now
+from core.base.due import DueTimes
+from core.base.settings import Settings
 from core.base.terms import Action, FeaturesStatus, Outcome
 from core.contracts.messages import Payment
 from core.rules.engine import RuleHit
 from models.features.catalogue import CATALOGUE_VERSION, GROUPS, NAMES
-from workers.verdicts import NO_FEATURES, NO_MODEL, Explained, Verdict, alert_row, decision_row, events_of, top_reason
+from workers.verdicts import NO_FEATURES, NO_MODEL, Explained, Verdict, alert_row, decision_row, events_of
 
 PAYMENT = Payment(
     uid=uuid4(), source_id="shop", transaction_id="p", occurred_at_ms=0, accepted_at_ms=0, amount_minor=10_001,
@@ -28,12 +31,15 @@ VERDICT = Verdict(
 )  # fmt: skip
 
 
+DUE = DueTimes.of(Settings())
+
+
 def test_an_alert_lies_in_the_space_of_its_reasons() -> None:
-    alert = alert_row(VERDICT, utc_now())
+    alert = alert_row(VERDICT, utc_now(), DUE)
     assert len(alert["reason_vector"]) == len(GROUPS)
     assert sum(alert["reason_vector"]) == pytest.approx(0.5 * len(NAMES))
     assert alert["catalogue_version"] == CATALOGUE_VERSION
-    unscored = alert_row(replace(VERDICT, explained=None, score=None), utc_now())
+    unscored = alert_row(replace(VERDICT, explained=None, score=None), utc_now(), DUE)
     assert (unscored["reason_vector"], unscored["catalogue_version"]) == (None, None)
 
 
@@ -43,21 +49,33 @@ def test_an_unknown_feature_travels_as_null() -> None:
 
 @pytest.mark.parametrize(("score", "loss"), [(0.25, 2500), (None, 10_001), (0.0, 0)])
 def test_expected_loss_is_score_times_amount_and_everything_when_unscored(score: float | None, loss: int) -> None:
-    assert alert_row(replace(VERDICT, score=score), utc_now())["expected_loss_minor"] == loss
+    assert alert_row(replace(VERDICT, score=score), utc_now(), DUE)["expected_loss_minor"] == loss
 
 
 @pytest.mark.parametrize(
-    ("verdict", "words"),
+    ("verdict", "code", "words"),
     [
-        (VERDICT, "7 payments on this device"),
-        (replace(VERDICT, hits=[RuleHit("r", "a rule's words", Outcome.REVIEW)]), "a rule's words"),
-        (replace(VERDICT, hits=[RuleHit("r", "milder", Outcome.APPROVE)]), "7 payments on this device"),
-        (replace(VERDICT, status=FeaturesStatus.DEGRADED), NO_FEATURES),
-        (replace(VERDICT, explained=None, score=None), NO_MODEL),
+        (VERDICT, "device_activity", "7 payments on this device"),
+        (replace(VERDICT, hits=[RuleHit("r", "a rule's words", Outcome.REVIEW)]), "r", "a rule's words"),
+        (
+            replace(VERDICT, hits=[RuleHit("r", "milder", Outcome.APPROVE)]),
+            "device_activity",
+            "7 payments on this device",
+        ),
+        (replace(VERDICT, status=FeaturesStatus.DEGRADED), "no_features", NO_FEATURES),
+        (replace(VERDICT, explained=None, score=None), "no_model", NO_MODEL),
     ],
 )
-def test_the_first_reason_people_read(verdict: Verdict, words: str) -> None:
-    assert top_reason(verdict) == words
+def test_the_first_reason_people_read(verdict: Verdict, code: str, words: str) -> None:
+    alert = alert_row(verdict, utc_now(), DUE)
+    assert (alert["reason_code"], alert["top_reason"]) == (code, words)
+
+
+@pytest.mark.parametrize(("outcome", "minutes"), [(Outcome.REVIEW, 5), (Outcome.DECLINE, 50), (Outcome.APPROVE, 500)])
+def test_an_alert_is_due_by_its_outcome(outcome: Outcome, minutes: int) -> None:
+    due = DueTimes.of(Settings(due_review_minutes=5, due_decline_minutes=50, due_control_minutes=500))
+    now = utc_now()
+    assert alert_row(replace(VERDICT, outcome=outcome), now, due)["due_at"] == now + timedelta(minutes=minutes)
 
 
 def test_a_decision_and_its_alert_are_two_events_with_an_actor() -> None:
