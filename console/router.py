@@ -27,6 +27,7 @@ HANDLERS = [
     queue.queue_page,
     alert.alert_page,
     alert.similar_page,
+    alert.timeline_page,
     desk.claim,
     desk.release,
     desk.decide,

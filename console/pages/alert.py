@@ -4,28 +4,31 @@ from typing import Any
 from uuid import UUID
 
 from litestar import get
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from redis.exceptions import RedisError
 
 from console.access import ConsoleRequest, require, resources_of
 from console.desk import desk_of
 from console.shell import Page, is_fragment, render
-from console.views import alert as views
+from console.surroundings import timeline_of
+from console.views.evidence import judgement, payment
+from console.views.links import links
+from console.views.normal import normal
+from console.views.queue import alert_row, people_in
 from console.views.similar import similar
+from console.views.timeline import FIRST_RANGE
 from core.acts.audit import Event, record
 from core.base.clock import utc_now
 from core.base.errors import NotFound
-from core.base.terms import Action, EntityKind, Role
+from core.base.terms import Action, Role
 from core.infra.postgres import UnitOfWork
 from core.infra.resources import Resources
-from core.stores import casework, evidence, flow, people
+from core.stores import casework, evidence, flow, people, surroundings
 from core.tables.casework import Alert
+from core.tables.flow import Transaction
 from models.scoring.similar import FARTHEST, MOST_CANDIDATES, NEAREST
 
-RECENT = 12
 _LOOKED_ONCE_S = 3600
-_SHARED = (EntityKind.CARD, EntityKind.DEVICE, EntityKind.IP, EntityKind.CUSTOMER, EntityKind.MERCHANT)
-"""Most telling first: an alert that shares several is listed under the first."""
 
 
 async def _note_look(resources: Resources, request: ConsoleRequest, alert: Alert) -> None:
@@ -41,18 +44,27 @@ async def _note_look(resources: Resources, request: ConsoleRequest, alert: Alert
             await record(work, Event(user.actor, Action.ALERT_VIEW, "alert", str(alert.id)))
 
 
-async def _evidence(work: UnitOfWork, alert: Alert) -> dict[str, Any]:
-    now = utc_now()
-    payment = await flow.transaction(work, alert.transaction_uid)
-    assert payment is not None  # alerts reference it
-    decision = await flow.latest_decision(work, payment.uid)
-    recent = await flow.recent_payments(
-        work, EntityKind.CUSTOMER, payment.customer_id, before=payment.occurred_at, limit=RECENT
-    )
-    related = await casework.related_alerts(work, payment, _SHARED)
-    labels = await casework.labels_by_transaction(work, [row.uid for row, _ in recent])
-    names = await people.names_of(work, views.people_in([found.alert for found in related]))
-    return views.evidence(alert, payment, decision, recent, labels, related, names, now)
+async def _evidence(work: UnitOfWork, alert: Alert, chosen: str) -> dict[str, Any]:
+    now, row = utc_now(), await _payment(work, alert)
+    decision = await flow.latest_decision(work, row.uid)
+    earlier = await surroundings.earlier_payments(work, row)
+    linked = await surroundings.linked_alerts(work, row)
+    labels = await casework.labels_by_transaction(work, [link.alert.transaction_uid for link in linked])
+    names = await people.names_of(work, people_in([alert, *(link.alert for link in linked)]))
+    return {
+        "alert": alert_row(alert, names, now),
+        "payment": payment(row, now),
+        "judgement": judgement(decision, row, now) if decision else None,
+        "normal": normal(row, earlier, now),
+        "links": links(row, linked, labels, names, now),
+        "timeline": await timeline_of(work, alert, row, decision, chosen, now),
+    }
+
+
+async def _payment(work: UnitOfWork, alert: Alert) -> Transaction:
+    row = await flow.transaction(work, alert.transaction_uid)
+    assert row is not None  # alerts reference it
+    return row
 
 
 async def _alert(work: UnitOfWork, alert_id: UUID) -> Alert:
@@ -63,15 +75,26 @@ async def _alert(work: UnitOfWork, alert_id: UUID) -> Alert:
 
 
 @get("/alerts/{alert_id:uuid}", guards=[require(Role.VIEWER)])
-async def alert_page(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Page:
+async def alert_page(request: ConsoleRequest, alert_id: FromPath[UUID], range: FromQuery[str] = FIRST_RANGE) -> Page:
     resources = resources_of(request)
     async with resources.postgres.reading() as work:
         alert = await _alert(work, alert_id)
         if is_fragment(request):
             return render(request, "_desk.html", await desk_of(work, request, alert))
-        context = {**await desk_of(work, request, alert), **await _evidence(work, alert)}
+        context = {**await desk_of(work, request, alert), **await _evidence(work, alert, range)}
     await _note_look(resources, request, alert)
     return render(request, "alert.html", context)
+
+
+@get("/alerts/{alert_id:uuid}/timeline", guards=[require(Role.VIEWER)])
+async def timeline_page(request: ConsoleRequest, alert_id: FromPath[UUID], range: FromQuery[str] = FIRST_RANGE) -> Page:
+    async with resources_of(request).postgres.reading() as work:
+        alert = await _alert(work, alert_id)
+        row = await _payment(work, alert)
+        decision = await flow.latest_decision(work, row.uid)
+        shown = await timeline_of(work, alert, row, decision, range, utc_now())
+    context = {"timeline": shown, "alert_id": str(alert.id)}
+    return render(request, "_timeline.html" if is_fragment(request) else "timeline.html", context)
 
 
 @get("/alerts/{alert_id:uuid}/similar", guards=[require(Role.VIEWER)])

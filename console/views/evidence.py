@@ -26,7 +26,7 @@ from core.base.terms import EntityKind, FeaturesStatus, Outcome
 from core.tables.flow import Decision, Transaction
 from models.features.catalogue import CATALOGUE_VERSION, FEATURES, GROUPS
 
-REASONS_SHOWN: Final = 4
+REASONS_SHOWN: Final = 3
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
-"""Payments in lists, a customer's usual spending, and labels."""
+"""Payments in lists, and labels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,13 +10,11 @@ from console.views.words import (
     EntityLink,
     Moment,
     Score,
-    compact,
     entity,
     moment,
     money,
     score,
 )
-from core.base.money import to_major
 from core.base.terms import EntityKind, Label, LabelSource, Outcome
 from core.tables.casework import TransactionLabel
 from core.tables.flow import Decision, Transaction
@@ -72,27 +69,6 @@ def payment_row(
         label=LABELS[Label(label)] if label else "",
         label_kind=label,
         current=current,
-    )
-
-
-@dataclass(frozen=True)
-class Spending:
-    """This payment beside the customer's others."""
-
-    sentence: str
-
-
-def spending(row: Transaction, others: Sequence[Transaction]) -> Spending | None:
-    """Only payments in the same currency compare; None when there are fewer than three."""
-    amounts = sorted(other.amount_minor for other in others if other.currency == row.currency and other.uid != row.uid)
-    if len(amounts) < 3:
-        return None
-    usual = amounts[len(amounts) // 2]
-    ratio = float(to_major(row.amount_minor, row.currency) / to_major(usual, row.currency)) if usual else 0.0
-    times = f", {compact(float(f'{ratio:.2g}'))} times that" if ratio >= 1.5 else ""
-    middle, own = money(usual, row.currency), money(row.amount_minor, row.currency)
-    return Spending(
-        f"Usually around {middle} (the middle of the {len(amounts)} payments before); this one is {own}{times}."
     )
 
 

@@ -9,9 +9,8 @@ from uuid import UUID
 from sqlalchemy import func, text
 from sqlmodel import col, select
 
-from core.base.terms import AlertStatus, EntityKind, LabelSource
+from core.base.terms import AlertStatus, LabelSource
 from core.infra.postgres import UnitOfWork, Work
-from core.stores.flow import ENTITY_COLUMNS
 from core.stores.recordset import insert_rows
 from core.tables.casework import Alert, Note, TransactionLabel
 from core.tables.flow import Transaction
@@ -217,41 +216,6 @@ async def alert_versions(work: UnitOfWork, ids: Sequence[UUID], *, newest: int) 
     asked = select(Alert.id, Alert.version).where(col(Alert.id).in_(ids)).limit(len(ids))
     rows = [*(await work.session.exec(latest)).all(), *((await work.session.exec(asked)).all() if ids else ())]
     return {row[0]: row[1] for row in rows}
-
-
-@dataclass(frozen=True)
-class RelatedAlert:
-    """Another alert, and what its payment shares with ours."""
-
-    alert: Alert
-    shared: EntityKind
-
-
-async def related_alerts(
-    work: UnitOfWork, row: Transaction, kinds: Sequence[EntityKind], *, payments: int = 300, limit: int = 6
-) -> list[RelatedAlert]:
-    """Alerts on the latest `payments` of each entity `row` names, at most `limit` an entity, newest first.
-
-    Looking at a bounded number of payments keeps a busy merchant from costing a walk through its whole history.
-    """
-    found: dict[UUID, RelatedAlert] = {}
-    for kind in kinds:
-        column = getattr(Transaction, ENTITY_COLUMNS[kind])
-        ident = getattr(row, ENTITY_COLUMNS[kind])
-        if ident is None:
-            continue
-        recent = (
-            select(Transaction.uid).where(column == ident).order_by(col(Transaction.occurred_at).desc()).limit(payments)
-        )
-        query = (
-            select(Alert)
-            .where(col(Alert.transaction_uid).in_(recent), Alert.transaction_uid != row.uid)
-            .order_by(col(Alert.opened_at).desc())
-            .limit(limit)
-        )
-        for other in (await work.session.exec(query)).all():
-            found.setdefault(other.id, RelatedAlert(other, kind))
-    return sorted(found.values(), key=lambda related: related.alert.opened_at, reverse=True)
 
 
 async def labels_by_transaction(work: UnitOfWork, uids: Sequence[UUID]) -> dict[UUID, TransactionLabel]:

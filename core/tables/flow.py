@@ -36,6 +36,12 @@ class Transaction(SQLModel, table=True):
             postgresql_where=text("device_id IS NOT NULL"),
         ),
         Index("transaction_by_ip", "ip", text("occurred_at DESC"), postgresql_where=text("ip IS NOT NULL")),
+        Index(
+            "transaction_by_email",
+            "email_hash",
+            text("occurred_at DESC"),
+            postgresql_where=text("email_hash IS NOT NULL"),
+        ),
         Index("transaction_in_commit_order", "xid", "uid"),
         Index("transaction_by_acceptance", "accepted_at"),
         {"postgresql_partition_by": "RANGE (uid)"},

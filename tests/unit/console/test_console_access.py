@@ -14,6 +14,7 @@ ROLES = {
     "GET /queue": "viewer",
     "GET /alerts/{alert_id:uuid}": "viewer",
     "GET /alerts/{alert_id:uuid}/similar": "viewer",
+    "GET /alerts/{alert_id:uuid}/timeline": "viewer",
     "POST /alerts/{alert_id:uuid}/claim": "analyst",
     "POST /alerts/{alert_id:uuid}/release": "analyst",
     "POST /alerts/{alert_id:uuid}/decide": "analyst",

@@ -10,7 +10,7 @@ from console.pages.transactions import place_text, read_place, read_search
 from console.router import templates
 from console.views import audit as audit_views
 from console.views import desk as desk_views
-from console.views import evidence, payments
+from console.views import evidence
 from console.views.behind import what
 from console.views.charts import WATERFALL_WIDTH, Step, waterfall
 from console.views.features import with_unit
@@ -303,16 +303,6 @@ def test_every_unit_of_the_catalogue_is_spelt_out(unit: str, value: float, expec
         "km/h",
         "code",
     }
-
-
-def test_spending_compares_like_with_like() -> None:
-    own = a_transaction(amount_minor=50000)
-    others = [a_transaction(amount_minor=minor) for minor in (1000, 2000, 3000)]
-    compared = payments.spending(own, [*others, a_transaction(amount_minor=1, currency="JPY")])
-    assert compared is not None
-    assert "€20.00" in compared.sentence
-    assert "25 times" in compared.sentence
-    assert payments.spending(own, others[:2]) is None
 
 
 def an_event(action: Action, actor: tuple[str, str], at: datetime, detail: str = "{}") -> AuditEvent:
