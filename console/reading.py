@@ -8,6 +8,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from console.i18n import UTC_ZONE, Reader, language_of, speak_to, zones
+from core.acts.people import SessionUser
 from core.base.terms import Language
 
 LANGUAGE_COOKIE: Final = "ronda_language"
@@ -19,9 +20,10 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 def reader_of(connection: Connection) -> Reader:
     cookies = connection.cookies
-    chosen = cookies.get(LANGUAGE_COOKIE, "")
+    found: SessionUser | None = connection.scope.get("user")
+    chosen = (found.user.language if found else None) or cookies.get(LANGUAGE_COOKIE, "")
     spoken = Language(chosen) if chosen in set(Language) else language_of(connection.headers.get("accept-language", ""))
-    zone = cookies.get(ZONE_COOKIE, "")
+    zone = (found.user.time_zone if found else None) or cookies.get(ZONE_COOKIE, "")
     return Reader(spoken, zone if zone in zones() else UTC_ZONE)
 
 

@@ -10,7 +10,19 @@ from litestar.template import TemplateConfig
 from console.access import PageHeaders, SessionMiddleware, only_from_here
 from console.assets import ASSETS, static_router
 from console.i18n import teach
-from console.pages import alert, audit, behind, dead_letters, desk, model, models, queue, sign_in, transactions
+from console.pages import (
+    alert,
+    audit,
+    behind,
+    dead_letters,
+    desk,
+    model,
+    models,
+    queue,
+    settings,
+    sign_in,
+    transactions,
+)
 from console.reading import ReaderMiddleware
 from console.stream import alert_stream, live_updates, models_stream, queue_stream
 
@@ -23,7 +35,13 @@ HANDLERS = [
     sign_in.sign_in_page,
     sign_in.sign_in,
     sign_in.sign_out,
-    sign_in.choose_theme,
+    settings.settings_page,
+    settings.save_profile,
+    settings.change_password,
+    settings.end_session,
+    settings.end_other_sessions,
+    settings.choose_theme,
+    settings.choose_language,
     queue.queue_page,
     alert.alert_page,
     alert.similar_page,

@@ -3,20 +3,30 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from litestar.datastructures import Cookie
 from litestar.enums import MediaType
 from litestar.response import Redirect, Response, Template
 
-from console.access import Connection, ConsoleRequest
-from console.i18n import Words, marked
+from console.access import Connection, ConsoleRequest, resources_of
+from console.views.settings import THEME_ICONS, THEMES
 from core.acts.people import SessionUser
+from core.base.terms import Theme
 
 THEME_COOKIE: Final = "ronda_theme"
-THEMES: Final = Words({"system": marked("System"), "light": marked("Light"), "dark": marked("Dark")})
+_YEAR_S: Final = 365 * 86400
 
 
 def theme_of(connection: Connection) -> str:
-    chosen = connection.cookies.get(THEME_COOKIE, "system")
-    return chosen if chosen in THEMES else "system"
+    """A profile's; before signing in the one that was chosen last in this browser."""
+    user: SessionUser | None = connection.scope.get("user")
+    chosen = user.user.theme if user else connection.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in set(Theme) else Theme.SYSTEM.value
+
+
+def kept_cookie(connection: Connection, key: str, value: str) -> Cookie:
+    """For a choice that is no secret: the page's script may read it."""
+    secure = resources_of(connection).settings.secure_cookies
+    return Cookie(key=key, value=value, path="/", max_age=_YEAR_S, samesite="lax", secure=secure)
 
 
 def is_fragment(connection: Connection) -> bool:
@@ -35,7 +45,7 @@ def shell(connection: Connection) -> dict[str, Any]:
         "user": user.user if user else None,
         "csrf_token": user.csrf_token if user else "",
         "theme": theme_of(connection),
-        "themes": THEMES,
+        "themes": [(theme.value, THEMES[theme], THEME_ICONS[theme]) for theme in Theme],
         "path": connection.url.path,
     }
 

@@ -160,6 +160,7 @@
     event.preventDefault();
     document.cookie = `ronda_theme=${theme}; path=/; max-age=31536000; samesite=lax${secure}`;
     document.documentElement.dataset.theme = theme;
+    fetch(event.target.action, { method: "POST", body: new URLSearchParams([...new FormData(event.target), ["theme", theme]]), redirect: "manual" });
     for (const button of event.target.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === theme));
   });
 

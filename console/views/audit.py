@@ -41,6 +41,9 @@ ACTIONS: Final = {
     Action.POLICY_PUBLISH: "Published a policy",
     Action.SIGN_IN: "Signed in",
     Action.SIGN_OUT: "Signed out",
+    Action.SESSION_END: "Ended other sessions",
+    Action.PASSWORD_CHANGE: "Changed the password",
+    Action.PROFILE_CHANGE: "Changed their settings",
     Action.ACCESS_DENY: "Was denied access",
     Action.USER_ADD: "Added a user",
     Action.KEY_ADD: "Added an API key",
@@ -54,6 +57,9 @@ ACTIONS: Final = {
     Action.FEATURES_DIFFER: "Found features that differ",
     Action.AUDIT_EXPORT: "Exported the audit trail",
     Action.HISTORY_IMPORT: "Imported history",
+    Action.LIST_ADD: "Put an entry on a list",
+    Action.LIST_EXTEND: "Extended a list entry",
+    Action.LIST_END: "Ended a list entry",
 }
 RESULTS: Final = {Result.DONE: "Done", Result.REFUSED: "Refused"}
 ACTOR_TYPES: Final = {ActorType.USER: "User", ActorType.API_KEY: "API key", ActorType.SYSTEM: "System"}

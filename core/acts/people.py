@@ -20,6 +20,7 @@ from core.tables.people import ApiKey, User, UserSession
 
 MIN_PASSWORD = 12
 MAX_PASSWORD = 256
+MAX_AGENT = 200
 TRIES_BEFORE_LOCK = 10
 LOCK = timedelta(minutes=30)
 KEY_PREFIX = "rk_"
@@ -59,14 +60,18 @@ def user_actor(user: User) -> Actor:
     return Actor(ActorType.USER, str(user.id))
 
 
+def check_new_password(password: str) -> None:
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise InvalidInput(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+
+
 async def add_user(
     work: UnitOfWork, hasher: PasswordHasher, *, email: str, name: str, role: Role, password: str, by: Actor
 ) -> User:
     email = email.strip().lower()
     if not _EMAIL.fullmatch(email):
         raise InvalidInput(f"{email!r} is not an e-mail address")
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise InvalidInput(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+    check_new_password(password)
     if await people.user_by_email(work, email):
         raise InvalidInput(f"there is already a user {email}")
     user = User(
@@ -93,7 +98,9 @@ class Attempt:
 _BAD = "The e-mail address or the password is not right."
 
 
-async def sign_in(work: UnitOfWork, hasher: PasswordHasher, email: str, password: str, now: datetime) -> Attempt:
+async def sign_in(
+    work: UnitOfWork, hasher: PasswordHasher, email: str, password: str, now: datetime, *, agent: str = ""
+) -> Attempt:
     """Check a password and open a session under a new token.
 
     Unknown user, wrong password and locked account answer alike. Ten bad tries lock an account for half an hour.
@@ -110,13 +117,18 @@ async def sign_in(work: UnitOfWork, hasher: PasswordHasher, email: str, password
     user.failed_sign_ins, user.locked_until = 0, None
     await people.save(work, user)
     await people.delete_sessions_before(work, now - timedelta(days=2))
-    return Attempt(await _open_session(work, user, now), None)
+    return Attempt(await _open_session(work, user, now, agent), None)
 
 
-async def _open_session(work: UnitOfWork, user: User, now: datetime) -> SignedIn:
+async def _open_session(work: UnitOfWork, user: User, now: datetime, agent: str) -> SignedIn:
     token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     session = UserSession(
-        token_sha=sha256(token.encode()), user_id=user.id, csrf_token=csrf_token, created_at=now, last_seen_at=now
+        token_sha=sha256(token.encode()),
+        user_id=user.id,
+        csrf_token=csrf_token,
+        created_at=now,
+        last_seen_at=now,
+        agent=agent[:MAX_AGENT],
     )
     await people.save(work, session)
     await record(work, Event(user_actor(user), Action.SIGN_IN, "user", str(user.id)))

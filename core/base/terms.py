@@ -72,6 +72,21 @@ class DueState(StrEnum):
     OVERDUE = "overdue"
 
 
+class Theme(StrEnum):
+    """Colours of the console."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class Density(StrEnum):
+    """How high the console's rows are."""
+
+    COMPACT = "compact"
+    COMFORTABLE = "comfortable"
+
+
 class AlertStatus(StrEnum):
     OPEN = "open"
     CLAIMED = "claimed"
@@ -167,6 +182,9 @@ class Action(StrEnum):
     POLICY_PUBLISH = "policy.publish"
     SIGN_IN = "session.sign_in"
     SIGN_OUT = "session.sign_out"
+    SESSION_END = "session.end"
+    PASSWORD_CHANGE = "user.password"  # noqa: S105 # an act's name
+    PROFILE_CHANGE = "user.profile"
     ACCESS_DENY = "access.deny"
     USER_ADD = "user.add"
     KEY_ADD = "key.add"

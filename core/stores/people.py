@@ -22,6 +22,11 @@ async def user(work: UnitOfWork, user_id: UserId) -> User | None:
     return await work.session.get(User, user_id)
 
 
+async def locked_user(work: UnitOfWork, user_id: UserId) -> User:
+    """For a change. Raises NoResultFound for a user who is not there."""
+    return (await work.session.exec(select(User).where(User.id == user_id).with_for_update())).one()
+
+
 async def users(work: UnitOfWork, limit: int = 500) -> Sequence[User]:
     return (await work.session.exec(select(User).order_by(User.email).limit(limit))).all()
 
@@ -57,6 +62,25 @@ async def touch_session(work: UnitOfWork, token_sha: bytes, now: datetime) -> No
 
 async def delete_session(work: UnitOfWork, token_sha: bytes) -> None:
     await work.run(delete(UserSession).where(col(UserSession.token_sha) == token_sha))
+
+
+async def sessions_of(
+    work: UnitOfWork, user_id: UUID, *, seen_after: datetime, limit: int = 50
+) -> Sequence[UserSession]:
+    """Last seen first."""
+    query = (
+        select(UserSession)
+        .where(UserSession.user_id == user_id, col(UserSession.last_seen_at) > seen_after)
+        .order_by(col(UserSession.last_seen_at).desc())
+        .limit(limit)
+    )
+    return (await work.session.exec(query)).all()
+
+
+async def delete_other_sessions(work: UnitOfWork, user_id: UUID, but: bytes) -> int:
+    """How many there were."""
+    query = delete(UserSession).where(col(UserSession.user_id) == user_id, col(UserSession.token_sha) != but)
+    return (await work.run(query)).rowcount
 
 
 async def delete_sessions_before(work: UnitOfWork, created_before: datetime) -> None:

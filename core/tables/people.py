@@ -19,6 +19,14 @@ class User(SQLModel, table=True):
     disabled_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     failed_sign_ins: int = 0
     locked_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    language: str | None = None
+    """None = what the browser asks for."""
+    time_zone: str | None = None
+    """IANA name; None = the browser's."""
+    theme: str = Field(default="system", sa_column_kwargs={"server_default": "system"})
+    density: str = Field(default="compact", sa_column_kwargs={"server_default": "compact"})
+    single_keys: bool = Field(default=True, sa_column_kwargs={"server_default": "true"})
+    """Whether keys without Ctrl or Alt do something (WCAG 2.1.4)."""
 
 
 class UserSession(SQLModel, table=True):
@@ -31,6 +39,8 @@ class UserSession(SQLModel, table=True):
     """Bound to this session: another session's token is refused."""
     created_at: datetime = Field(sa_type=DateTime(timezone=True))
     last_seen_at: datetime = Field(sa_type=DateTime(timezone=True))
+    agent: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """What the browser called itself when it signed in."""
 
 
 class ApiKey(SQLModel, table=True):

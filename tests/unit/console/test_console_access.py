@@ -47,6 +47,12 @@ ROLES = {
     "POST /sign-in": "public",
     "POST /sign-out": "viewer",
     "POST /theme": "viewer",
+    "POST /language": "public",
+    "GET /settings": "viewer",
+    "POST /settings": "viewer",
+    "POST /settings/password": "viewer",
+    "POST /settings/sessions/{ident:str}/end": "viewer",
+    "POST /settings/sessions/end-others": "viewer",
     "GET /static/{version:str}/{name:path}": "public",
 }
 """Every route and the least role it needs. A new route has to be entered here."""
