@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
+from console.i18n import Words, marked
 from console.views.words import Moment, ago, compact, middle, moment
 from core.acts.audit import recomputed_leaf
 from core.base.terms import Action, ActorType, Result
@@ -15,54 +16,63 @@ from core.stores.ledger import AuditFilter
 from core.stores.seals import Unsealed
 from core.tables.ledger import AuditCheckpoint, AuditEvent, AuditSeal
 
-ACTIONS: Final = {
-    Action.TRANSACTIONS_ACCEPT: "Accepted transactions",
-    Action.TRANSACTION_CONFLICT: "Refused a transaction whose id was taken",
-    Action.DECISION_MAKE: "Decided",
-    Action.DECISION_RESCORE: "Decided again",
-    Action.DECISIONS_EXPORT: "Exported decisions",
-    Action.ALERT_OPEN: "Opened the alert",
-    Action.ALERT_VIEW: "Looked at the alert",
-    Action.ALERT_CLAIM: "Claimed the alert",
-    Action.ALERT_RELEASE: "Released the alert",
-    Action.ALERT_CLOSE: "Closed the alert",
-    Action.NOTE_ADD: "Added a note",
-    Action.LABEL_RECORD: "Recorded a label",
-    Action.MODEL_TRAIN_REQUEST: "Asked for a training",
-    Action.MODEL_TRAIN_PROPOSE: "Proposed a training",
-    Action.MODEL_TRAIN_CANCEL: "Asked to stop a training",
-    Action.MODEL_REGISTER: "Registered a model",
-    Action.MODEL_SHADOW_START: "Let a model shadow",
-    Action.MODEL_SHADOW_STOP: "Ended a shadow",
-    Action.MODEL_PROMOTE: "Promoted a model",
-    Action.MODEL_ROLLBACK: "Took a promotion back",
-    Action.MODEL_REFUSE: "Refused a model",
-    Action.MODEL_LOAD: "Loaded a model",
-    Action.POLICY_PUBLISH: "Published a policy",
-    Action.SIGN_IN: "Signed in",
-    Action.SIGN_OUT: "Signed out",
-    Action.SESSION_END: "Ended other sessions",
-    Action.PASSWORD_CHANGE: "Changed the password",
-    Action.PROFILE_CHANGE: "Changed their settings",
-    Action.ACCESS_DENY: "Was denied access",
-    Action.USER_ADD: "Added a user",
-    Action.KEY_ADD: "Added an API key",
-    Action.KEY_REVOKE: "Revoked an API key",
-    Action.SOURCE_ADD: "Added a source",
-    Action.DEAD_LETTER_STORE: "Stored a dead letter",
-    Action.DEAD_LETTER_REDRIVE: "Redrove a dead letter",
-    Action.DEAD_LETTER_DISCARD: "Discarded a dead letter",
-    Action.PARTITIONS_MAKE: "Made partitions",
-    Action.FEATURES_REBUILD: "Rebuilt the features",
-    Action.FEATURES_DIFFER: "Found features that differ",
-    Action.AUDIT_EXPORT: "Exported the audit trail",
-    Action.HISTORY_IMPORT: "Imported history",
-    Action.LIST_ADD: "Put an entry on a list",
-    Action.LIST_EXTEND: "Extended a list entry",
-    Action.LIST_END: "Ended a list entry",
-}
-RESULTS: Final = {Result.DONE: "Done", Result.REFUSED: "Refused"}
-ACTOR_TYPES: Final = {ActorType.USER: "User", ActorType.API_KEY: "API key", ActorType.SYSTEM: "System"}
+ACTIONS: Final = Words(
+    {
+        Action.TRANSACTIONS_ACCEPT: marked("Accepted transactions"),
+        Action.TRANSACTION_CONFLICT: marked("Refused a transaction whose id was taken"),
+        Action.DECISION_MAKE: marked("Decided"),
+        Action.DECISION_RESCORE: marked("Decided again"),
+        Action.DECISIONS_EXPORT: marked("Exported decisions"),
+        Action.ALERT_OPEN: marked("Opened the alert"),
+        Action.ALERT_VIEW: marked("Looked at the alert"),
+        Action.ALERT_CLAIM: marked("Claimed the alert"),
+        Action.ALERT_RELEASE: marked("Released the alert"),
+        Action.ALERT_CLOSE: marked("Closed the alert"),
+        Action.NOTE_ADD: marked("Added a note"),
+        Action.LABEL_RECORD: marked("Recorded a label"),
+        Action.MODEL_TRAIN_REQUEST: marked("Asked for a training"),
+        Action.MODEL_TRAIN_PROPOSE: marked("Proposed a training"),
+        Action.MODEL_TRAIN_CANCEL: marked("Asked to stop a training"),
+        Action.MODEL_REGISTER: marked("Registered a model"),
+        Action.MODEL_SHADOW_START: marked("Let a model shadow"),
+        Action.MODEL_SHADOW_STOP: marked("Ended a shadow"),
+        Action.MODEL_PROMOTE: marked("Promoted a model"),
+        Action.MODEL_ROLLBACK: marked("Took a promotion back"),
+        Action.MODEL_REFUSE: marked("Refused a model"),
+        Action.MODEL_LOAD: marked("Loaded a model"),
+        Action.POLICY_PUBLISH: marked("Published a policy"),
+        Action.SIGN_IN: marked("Signed in"),
+        Action.SIGN_OUT: marked("Signed out"),
+        Action.SESSION_END: marked("Ended other sessions"),
+        Action.PASSWORD_CHANGE: marked("Changed the password"),
+        Action.PROFILE_CHANGE: marked("Changed their settings"),
+        Action.ACCESS_DENY: marked("Was denied access"),
+        Action.USER_ADD: marked("Added a user"),
+        Action.KEY_ADD: marked("Added an API key"),
+        Action.KEY_REVOKE: marked("Revoked an API key"),
+        Action.SOURCE_ADD: marked("Added a source"),
+        Action.DEAD_LETTER_STORE: marked("Stored a dead letter"),
+        Action.DEAD_LETTER_REDRIVE: marked("Redrove a dead letter"),
+        Action.DEAD_LETTER_DISCARD: marked("Discarded a dead letter"),
+        Action.PARTITIONS_MAKE: marked("Made partitions"),
+        Action.FEATURES_REBUILD: marked("Rebuilt the features"),
+        Action.FEATURES_DIFFER: marked("Found features that differ"),
+        Action.AUDIT_EXPORT: marked("Exported the audit trail"),
+        Action.HISTORY_IMPORT: marked("Imported history"),
+        Action.VIEW_SAVE: marked("Saved a view of the queue"),
+        Action.VIEW_RENAME: marked("Renamed a view of the queue"),
+        Action.VIEW_SHARE: marked("Shared a view of the queue"),
+        Action.VIEW_UNSHARE: marked("Stopped sharing a view of the queue"),
+        Action.VIEW_DELETE: marked("Deleted a view of the queue"),
+        Action.LIST_ADD: marked("Put an entry on a list"),
+        Action.LIST_EXTEND: marked("Extended a list entry"),
+        Action.LIST_END: marked("Ended a list entry"),
+    }
+)
+RESULTS: Final = Words({Result.DONE: marked("Done"), Result.REFUSED: marked("Refused")})
+ACTOR_TYPES: Final = Words(
+    {ActorType.USER: marked("User"), ActorType.API_KEY: marked("API key"), ActorType.SYSTEM: marked("System")}
+)
 
 
 @dataclass(frozen=True)
