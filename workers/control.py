@@ -28,8 +28,8 @@ class ControlSample:
         return max(self.share, self.unusual_share) if unusual else self.share
 
     def draw(self, verdict: Verdict) -> Verdict:
-        """The same verdict, marked when it is drawn. A redelivered payment draws the same lot."""
-        if verdict.outcome is not Outcome.APPROVE or verdict.status is not FeaturesStatus.COMPLETE:
+        """The same verdict, marked when it is drawn. A redelivered payment draws the same lot; a snoozed one is not looked at."""
+        if verdict.outcome is not Outcome.APPROVE or verdict.status is not FeaturesStatus.COMPLETE or verdict.snoozed:
             return verdict
         chance = self.probability(verdict.anomaly)
         drawn = lot(_PURPOSE, verdict.payment.uid.bytes) < chance

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from core.base.terms import FeaturesStatus
 from core.contracts.messages import Payment
@@ -15,16 +16,24 @@ from workers.verdicts import Explained, Verdict
 
 
 def judge(
-    payments: Sequence[Payment], matrix: FloatMatrix, status: FeaturesStatus, lineup: Lineup, control: ControlSample
+    payments: Sequence[Payment],
+    matrix: FloatMatrix,
+    status: FeaturesStatus,
+    lineup: Lineup,
+    control: ControlSample,
+    now: datetime,
 ) -> list[Verdict]:
-    """One verdict per payment, all with the same model and policy. A degraded batch is left to the rules."""
+    """One verdict per payment, all with the same model and policy. A degraded batch is left to rules and lists.
+
+    now: by which list entries hold or have run out.
+    """
     champion = lineup.champion if status is FeaturesStatus.COMPLETE else None
     scores = champion.scorer.score(matrix) if champion else None
     anomalies = champion.scorer.anomaly(matrix) if champion else None
     known = _known(matrix, lineup.rules.features)
     verdicts = []
     for place, payment in enumerate(payments):
-        hits = lineup.rules.hits(payment, known[place])
+        hits = [*lineup.lists.hits(payment, now), *lineup.rules.hits(payment, known[place])]
         probability = float(scores.probability[place]) if scores else None
         verdict = Verdict(
             payment=payment,
@@ -54,7 +63,7 @@ def _known(matrix: FloatMatrix, wanted: frozenset[str] | None) -> list[dict[str,
 def _explained(verdicts: list[Verdict], matrix: FloatMatrix, lineup: Lineup) -> list[Verdict]:
     """SHAP only for what somebody will look at."""
     champion = lineup.champion
-    places = [place for place, verdict in enumerate(verdicts) if verdict.alerts]
+    places = [place for place, verdict in enumerate(verdicts) if verdict.telling]
     if not places or champion is None:
         return verdicts
     explanation = champion.explainer.explain(matrix[places])

@@ -3,23 +3,25 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from core.acts import registry
 from core.acts.audit import system
 from core.base.errors import ModelRefused, RondaError, Unavailable
-from core.contracts.topology import BELL_MODELS
+from core.contracts.topology import BELL_LISTS, BELL_MODELS
 from core.infra.redis import listen
 from core.infra.resources import Resources
 from core.rules.engine import RuleSet, parse_rules
+from core.rules.lists import Lists
 from core.rules.outcome import Thresholds
 from core.stores import policy
 from core.tables.policy import Policy, RegisteredModel
 from models.features.catalogue import CATALOGUE_VERSION
 from models.scoring.explainer import Explainer
 from models.scoring.scorer import Scorer
+from workers.listed import ListsKeeper
 
 log = structlog.get_logger()
 CAUTIOUS = Thresholds(review=0.5, decline=0.95)
@@ -56,6 +58,7 @@ class Lineup:
     thresholds: Thresholds
     champion: WarmModel | None
     shadows: tuple[Shadow, ...] = ()
+    lists: Lists = field(default_factory=Lists)
 
 
 class LineupKeeper:
@@ -66,11 +69,12 @@ class LineupKeeper:
         self._warm: dict[str, WarmModel] = {}
         self._not_before: dict[str, float] = {}
         self._told: dict[str, str] = {}
+        self._lists = ListsKeeper()
         self.current: Lineup | None = None
 
     async def follow(self) -> None:
         """For ever: keep `current` up to date."""
-        async for _ in listen(self._resources.redis, [BELL_MODELS]):
+        async for _ in listen(self._resources.redis, [BELL_MODELS, BELL_LISTS]):
             try:
                 await self.refresh()
             except RondaError as error:
@@ -79,14 +83,16 @@ class LineupKeeper:
     async def refresh(self) -> Lineup:
         async with self._resources.postgres.reading() as work:
             rules, champion = await policy.current_policy(work), await policy.champion(work)
-            shadows = await policy.shadows(work)
+            shadows, lists = await policy.shadows(work), await self._lists.refresh(work)
         for model in [champion, *shadows]:
             if model and model.id not in self._warm and time.monotonic() >= self._not_before.get(model.id, 0.0):
                 await self._warm_up(model)
         self._take_up(rules, champion, shadows)
+        assert self.current is not None
+        if self.current.lists is not lists:
+            self.current = replace(self.current, lists=lists)
         await self._tell_roles()
         self._cool_down(champion, shadows)
-        assert self.current is not None
         return self.current
 
     def _take_up(
@@ -111,6 +117,7 @@ class LineupKeeper:
                 thresholds=_thresholds(rules, warm),
                 champion=warm,
                 shadows=tuple(Shadow(model, _thresholds(rules, model)) for model in beside),
+                lists=self.current.lists if self.current else Lists(),
             )
 
     async def _warm_up(self, model: RegisteredModel) -> None:

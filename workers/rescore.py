@@ -99,7 +99,7 @@ async def _judged(
         return []
     matrix = np.stack([vector for _, vector in known])
     return await asyncio.to_thread(
-        judge, [payment for payment, _ in known], matrix, FeaturesStatus.COMPLETE, lineup, _NO_SAMPLE
+        judge, [payment for payment, _ in known], matrix, FeaturesStatus.COMPLETE, lineup, _NO_SAMPLE, utc_now()
     )
 
 
@@ -113,4 +113,4 @@ def _rescored(verdict: Verdict, due: DueTimes) -> Rescored:
         "policy": verdict.policy_version,
         "rules": [hit.code for hit in verdict.hits],
     }
-    return Rescored(decision_row(verdict, now, version=2), alert_row(verdict, now, due), detail)
+    return Rescored(decision_row(verdict, now, version=2), alert_row(verdict, now, due), verdict.alerts, detail)

@@ -119,7 +119,7 @@ class _ScoringDesk:
     async def _judge(self, payments: Sequence[Payment]) -> _Judged:
         lineup = self.lineup.current or await self.lineup.refresh()
         matrix, status = await self.features.vectors(payments)
-        return _Judged(judge(payments, matrix, status, lineup, self._control), matrix, lineup)
+        return _Judged(judge(payments, matrix, status, lineup, self._control, utc_now()), matrix, lineup)
 
     async def _store(self, judged: _Judged) -> None:
         """Decisions, alerts, explanations, shadow scores and audit events in one commit. What is decided already writes nothing."""

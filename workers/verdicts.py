@@ -15,6 +15,7 @@ from core.base.ids import new_uuid
 from core.base.terms import Action, AlertStatus, FeaturesStatus, Outcome
 from core.contracts.messages import Payment
 from core.rules.engine import RuleHit
+from core.rules.lists import ListHit, snoozed
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
 from models.features.vector import FloatArray
 from models.scoring.similar import reason_vector
@@ -58,8 +59,17 @@ class Verdict:
     """Chance with which this approved payment was drawn to be looked at; None = it was not."""
 
     @property
-    def alerts(self) -> bool:
+    def telling(self) -> bool:
+        """Whether somebody may ask why: its reasons are worked out."""
         return self.outcome is not Outcome.APPROVE or self.control_probability is not None
+
+    @property
+    def snoozed(self) -> bool:
+        return snoozed(self.hits)
+
+    @property
+    def alerts(self) -> bool:
+        return self.telling and not self.snoozed
 
 
 def decision_row(verdict: Verdict, now: datetime, version: int = 1) -> dict[str, Any]:
@@ -151,14 +161,15 @@ _MANY = TopReason("many_small", "Many small signs together")
 
 
 def top_reason(verdict: Verdict) -> TopReason:
-    """A rule's words when a rule asked for this outcome, else the strongest reason towards fraud."""
+    """A list's or a rule's words when it asked for this outcome, else the strongest reason towards fraud."""
     if verdict.control_probability is not None:
         return _CONTROL
     if verdict.failure is not None:
         return _NOT_SCORED
+    asking = [hit for hit in verdict.hits if hit.outcome is verdict.outcome]
+    decisive = [TopReason(hit.code, hit.text) for hit in asking]
     if verdict.status is FeaturesStatus.DEGRADED:
-        return _NO_FEATURES
-    decisive = [TopReason(hit.code, hit.text) for hit in verdict.hits if hit.outcome is verdict.outcome]
+        return decisive[0] if asking and isinstance(asking[0], ListHit) else _NO_FEATURES
     upward = [
         TopReason(reason["code"], reason["text"])
         for reason in (verdict.explained.reasons if verdict.explained else [])

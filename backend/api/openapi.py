@@ -8,6 +8,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from pydantic import BaseModel
 
 from backend.intake import LabelBody, TransactionBody
+from core.base.terms import FeaturesStatus, Outcome
 
 PROBLEM = Schema(
     title="Problem",
@@ -23,6 +24,35 @@ PROBLEM = Schema(
         "errors": Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.OBJECT)),
     },
 )
+DECISION = Schema(
+    title="Decision",
+    description="What Ronda answers for a transaction; null until it is decided",
+    type=OpenAPIType.OBJECT,
+    properties={
+        "version": Schema(
+            type=OpenAPIType.INTEGER, description="2 = decided again, after a first time without features"
+        ),
+        "outcome": Schema(type=OpenAPIType.STRING, enum=[outcome.value for outcome in Outcome]),
+        "score": Schema(
+            type=OpenAPIType.NUMBER, description="Calibrated probability of fraud, or null without a model"
+        ),
+        "anomaly": Schema(
+            type=OpenAPIType.NUMBER,
+            description="Share of training payments that were less unusual, 0 to 1, whatever the score; or null",
+        ),
+        "reasons": Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.OBJECT)),
+        "rule_hits": Schema(
+            type=OpenAPIType.ARRAY,
+            items=Schema(type=OpenAPIType.OBJECT),
+            description="{code, text, outcome}; of a list entry also list, entity, entity_id and entry",
+        ),
+        "model": Schema(type=OpenAPIType.STRING),
+        "policy_version": Schema(type=OpenAPIType.INTEGER),
+        "features_status": Schema(type=OpenAPIType.STRING, enum=[status.value for status in FeaturesStatus]),
+        "decided_at": Schema(type=OpenAPIType.STRING),
+    },
+)
+_DECIDED = Schema(type=OpenAPIType.OBJECT, properties={"decision": DECISION})
 _NAMES = {
     "400": "The body is not JSON",
     "401": "The key is missing, unknown or revoked",
@@ -67,8 +97,8 @@ def _body(schema: Schema, example: Any, *, lines: bool = False) -> RequestBody:
     return RequestBody(required=True, content=content)
 
 
-def _responses(good: dict[str, str], *bad: str) -> dict[str, OpenAPIResponse | Reference]:
-    answer = {"application/json": OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))}
+def _responses(good: dict[str, str], *bad: str, schema: Schema | None = None) -> dict[str, OpenAPIResponse | Reference]:
+    answer = {"application/json": OpenAPIMediaType(schema=schema or Schema(type=OpenAPIType.OBJECT))}
     refusal = {"application/problem+json": OpenAPIMediaType(schema=PROBLEM)}
     return {
         **{status: OpenAPIResponse(description=words, content=answer) for status, words in good.items()},
@@ -82,7 +112,7 @@ class PostOperation(Operation):
         self.security = [{"bearer": []}]
         self.request_body = _body(_schema_of(TransactionBody), _TRANSACTION_EXAMPLE)
         good = {"200": "The decision (`Prefer: wait=<seconds>`, at most 10)", "202": "Accepted; it will be decided"}
-        self.responses = _responses(good, "400", "401", "409", "413", "415", "422", "503")
+        self.responses = _responses(good, "400", "401", "409", "413", "415", "422", "503", schema=_DECIDED)
 
 
 @dataclass
@@ -98,7 +128,8 @@ class BatchOperation(Operation):
 class LookupOperation(Operation):
     def __post_init__(self) -> None:
         self.security = [{"bearer": []}]
-        self.responses = _responses({"200": "The transaction, its decision and its labels"}, "401", "404", "503")
+        good = {"200": "The transaction, its decision and its labels"}
+        self.responses = _responses(good, "401", "404", "503", schema=_DECIDED)
 
 
 @dataclass

@@ -35,6 +35,7 @@ def decision_json(row: Decision) -> dict[str, Any]:
         "version": row.version,
         "outcome": row.outcome,
         "score": row.score,
+        "anomaly": row.anomaly,
         "reasons": row.reasons,
         "rule_hits": row.rule_hits,
         "model": row.model_id,

@@ -145,7 +145,7 @@ class _Stages:
         assert group.matrix is not None
         payments = [arrival.payment for arrival in group.arrivals]
         control = ControlSample.of(self._resources.settings)
-        group.verdicts = judge(payments, group.matrix, FeaturesStatus.COMPLETE, lineup, control)
+        group.verdicts = judge(payments, group.matrix, FeaturesStatus.COMPLETE, lineup, control, utc_now())
 
     async def _decide(self, group: _Group) -> None:
         now, due = utc_now(), DueTimes.of(self._resources.settings)

@@ -21,10 +21,11 @@ _JUDGED = ("outcome", "score", "expected_loss_minor", "top_reason", "reason_code
 
 @dataclass(frozen=True)
 class Rescored:
-    """decision: columns of version 2. alert: of the alert it would open. detail: of the audit event."""
+    """decision: columns of version 2. alert: of the alert it would open. alerts: whether one is wanted. detail: of the audit event."""
 
     decision: Mapping[str, Any]
     alert: Mapping[str, Any]
+    alerts: bool
     detail: Mapping[str, Any]
 
     @property
@@ -49,7 +50,7 @@ async def rescore(work: UnitOfWork, redis: Redis, rescored: Rescored, *, by: Act
 
 
 async def _open(work: UnitOfWork, rescored: Rescored, by: Actor) -> str:
-    if rescored.decision["outcome"] == Outcome.APPROVE.value:
+    if not rescored.alerts:
         return "none"
     await casework.insert_alerts(work, [rescored.alert])
     detail = {"transaction": str(rescored.uid)}

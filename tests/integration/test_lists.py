@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,19 +10,28 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from core.acts import lists
+from core.acts import lists, registry
 from core.acts.audit import Actor, system
 from core.acts.lists import NewEntry
 from core.acts.people import user_actor
+from core.acts.registry import NewModel
 from core.base.clock import utc_now
 from core.base.errors import Forbidden, InvalidInput, NotAllowedNow, NotFound
-from core.base.ids import new_uuid
+from core.base.ids import ModelId, new_uuid
 from core.base.terms import EntityKind, EntityList, Role
+from core.contracts.messages import Payment
 from core.contracts.topology import BELL_LISTS
 from core.infra.resources import Resources
+from core.rules.lists import Lists
 from core.stores import lists as store
 from core.tables.policy import ListEntry
+from models.features.catalogue import CATALOGUE_VERSION
+from tests.integration.conftest import Api, payment
 from tests.integration.console_browser import a_user
+from tests.integration.test_pipeline import decision_of
+from tests.jobs import running
+from tests.small_models import SmallModel
+from workers.listed import ListsKeeper
 
 CARD, IP = EntityKind.CARD, EntityKind.IP
 DENY, ALLOW, WATCH, SNOOZE = EntityList
@@ -188,3 +198,108 @@ async def test_only_expiry_and_end_of_an_entry_can_be_changed(resources: Resourc
         with pytest.raises(Exception, match="permission denied"):
             async with resources.postgres.unit_of_work() as work:
                 await work.run(text(statement), {"id": row.id})
+
+
+@pytest.fixture
+async def champion(resources: Resources) -> AsyncIterator[str]:
+    """Approves up to 500, and leaves more to a person."""
+    new = NewModel(SmallModel(50_000, -4.0, 1.0).encoded(), CATALOGUE_VERSION, {"gates": []}, {})
+    async with resources.postgres.unit_of_work() as work:
+        model = await registry.register(
+            work, resources.redis, resources.artifacts, new, requested_by="user:asker", by=BY
+        )
+        await registry.promote(work, resources.redis, ModelId(model.id), by=BY, four_eyes=True)
+    yield model.id
+    async with resources.postgres.unit_of_work() as work:
+        await work.run(text("UPDATE model SET stage = 'retired' WHERE stage = 'champion'"))
+
+
+def alike(lists: Lists, card: str) -> list[str]:
+    """Codes of the lists that a card's payment meets."""
+    paid = Payment(
+        uid=new_uuid(), source_id="shop", transaction_id="t", occurred_at_ms=1, accepted_at_ms=1, amount_minor=100,
+        currency="EUR", customer_id="cus", card_id=card,
+    )  # fmt: skip
+    return [hit.entry.list.value for hit in lists.hits(paid, utc_now())]
+
+
+async def test_a_scorer_reads_what_changed_and_nothing_else(resources: Resources) -> None:
+    known, card, keeper = fresh(), fresh(), ListsKeeper()
+    await add(resources, WATCH, known)
+
+    async def read() -> Lists:
+        async with resources.postgres.reading() as work:
+            return await keeper.refresh(work)
+
+    first = await read()
+    assert first is await read()
+    row = await add(resources, DENY, card)
+    second = await read()
+    assert (alike(first, card), alike(second, card), alike(second, known)) == ([], ["deny"], ["watch"])
+    await extend(resources, row, 1)
+    assert alike(await read(), card) == ["deny"]
+    await end(resources, row)
+    third = await read()
+    assert (alike(third, card), alike(third, known), len(third)) == ([], ["watch"], len(first))
+    async with resources.postgres.reading() as work:
+        anew = await ListsKeeper().refresh(work)
+    assert (anew.version, len(anew)) == (third.version, len(third))
+
+
+async def posted(api: Api, card: str, amount: str = "129.90") -> dict[str, Any]:
+    """With a device of its own, so that no rule hits."""
+    ident, now = f"pay_{new_uuid().hex}", utc_now().isoformat()
+    body = payment(ident, card_id=card, device_id=ident, amount=amount, occurred_at=now)
+    await api.client.post("/v1/transactions", json=body, headers={"Prefer": "wait=10"})
+    return {**(await decision_of(api, ident))["decision"], "id": ident}
+
+
+async def alerts_of(resources: Resources, ident: str) -> int:
+    query = text(
+        "SELECT count(*) FROM alert a JOIN transaction t ON t.uid = a.transaction_uid WHERE transaction_id = :id"
+    )
+    async with resources.postgres.reading() as work:
+        return int((await work.run(query, {"id": ident})).scalar_one())
+
+
+async def until(resources: Resources, api: Api, card: str, codes: list[str]) -> dict[str, Any]:
+    """The first decision of the card's payments with exactly these hits."""
+    async with asyncio.timeout(20):
+        while True:
+            decision = await posted(api, card)
+            if [hit["code"] for hit in decision["rule_hits"]] == codes:
+                return decision
+            await asyncio.sleep(0.05)
+
+
+async def test_the_next_payment_of_a_listed_card_is_decided_so(api: Api, resources: Resources, champion: str) -> None:
+    """A model that approves this amount, through the scorer that runs in production."""
+    card = fresh()
+    async with running(resources, "score", "relay"):
+        plain = await posted(api, card)
+        assert (plain["outcome"], plain["rule_hits"], plain["model"]) == ("approve", [], champion)
+        watched = await add(resources, WATCH, card)
+        review = await until(resources, api, card, ["watch_list"])
+        assert (review["outcome"], await alerts_of(resources, review["id"])) == ("review", 1)
+        denied = await add(resources, DENY, card, reason="sold on a forum")
+        declined = await until(resources, api, card, ["deny_list", "watch_list"])
+        assert declined["outcome"] == "decline"
+        assert declined["rule_hits"][0] == {
+            "code": "deny_list", "text": "This card is on the deny list: sold on a forum", "outcome": "decline",
+            "list": "deny", "entity": "card", "entity_id": card, "entry": str(denied.id),
+        }  # fmt: skip
+        assert await alerts_of(resources, declined["id"]) == 1
+        snooze = await add(resources, SNOOZE, card, days=1)
+        quiet = await until(resources, api, card, ["deny_list", "watch_list", "snooze_list"])
+        assert (quiet["outcome"], await alerts_of(resources, quiet["id"])) == ("decline", 0)
+        for row in (denied, watched, snooze):
+            await end(resources, row)
+        await add(resources, ALLOW, card, days=3 / 86_400)
+        high = await posted(api, fresh(), amount="700.00")
+        assert high["outcome"] == "review"
+        async with asyncio.timeout(20):
+            while (allowed := await posted(api, card, amount="700.00"))["outcome"] != "approve":
+                await asyncio.sleep(0.05)
+        assert [hit["code"] for hit in allowed["rule_hits"]] == ["allow_list"]
+        ran_out = await until(resources, api, card, [])
+    assert (ran_out["outcome"], ran_out["anomaly"]) == ("approve", None)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,9 +18,10 @@ from core.acts.registry import NewModel
 from core.base.clock import to_ms, utc_now
 from core.base.due import DueTimes
 from core.base.ids import AlertId, ModelId, UserId, new_uuid
-from core.base.terms import ActorType, FeaturesStatus, Role
+from core.base.terms import ActorType, EntityKind, EntityList, FeaturesStatus, Role
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
+from core.rules.lists import Listed, Lists
 from core.stores import accepting, casework, flow, rescoring
 from core.stores.accepting import Arrival
 from core.tables.casework import Alert
@@ -65,7 +67,7 @@ def payment(api: Api, amount_minor: int) -> Payment:
 async def degraded(resources: Resources, lineup: Lineup, paid: Payment, *, alert: bool = True) -> None:
     """Accepted, decided while Redis was away, and taken into the feature state since."""
     nothing = np.full((1, len(NAMES)), np.nan)
-    [verdict] = judge([paid], nothing, FeaturesStatus.DEGRADED, lineup, ControlSample(0.0, 1.0, 0.0))
+    [verdict] = judge([paid], nothing, FeaturesStatus.DEGRADED, lineup, ControlSample(0.0, 1.0, 0.0), utc_now())
     async with resources.postgres.unit_of_work() as work:
         await accepting.insert_transactions(work, [Arrival(paid, b"x")])
         await flow.insert_decisions(work, [decision_row(verdict, utc_now())])
@@ -149,6 +151,16 @@ async def test_version_2_opens_an_alert_and_sharpens_another(api: Api, resources
         assert alert.score == pytest.approx(1 / (1 + np.exp(-1)))
         [(_, _, detail)] = await events(resources, paid.uid)
         assert detail["alert"] == said
+
+
+async def test_version_2_of_a_snoozed_payment_opens_no_alert(api: Api, resources: Resources, lineup: Lineup) -> None:
+    paid = payment(api, HIGH)
+    await degraded(resources, lineup, paid, alert=False)
+    entry = Listed(new_uuid(), EntityList.SNOOZE, EntityKind.CUSTOMER, paid.customer_id, "known trouble", None)
+    assert await again(resources, replace(lineup, lists=Lists([entry]))) == 1
+    assert await alert_of(resources, paid) is None
+    [(_, _, detail)] = await events(resources, paid.uid)
+    assert (detail["outcome"], detail["alert"], detail["rules"]) == ("review", "none", ["snooze_list"])
 
 
 async def test_what_no_scorer_survives_is_not_tried_again(api: Api, resources: Resources, lineup: Lineup) -> None:

@@ -13,10 +13,12 @@ from core.acts.audit import system
 from core.base.clock import utc_now
 from core.base.due import DueTimes
 from core.base.settings import Settings
-from core.base.terms import Action, FeaturesStatus, Outcome
+from core.base.terms import Action, EntityKind, EntityList, FeaturesStatus, Outcome
 from core.contracts.messages import Payment
 from core.rules.engine import RuleHit
+from core.rules.lists import Listed, hit_of
 from models.features.catalogue import CATALOGUE_VERSION, GROUPS, NAMES
+from workers.control import ControlSample
 from workers.verdicts import NO_FEATURES, NO_MODEL, Explained, Verdict, alert_row, decision_row, events_of
 
 PAYMENT = Payment(
@@ -29,6 +31,9 @@ VERDICT = Verdict(
     payment=PAYMENT, vector=np.array([1.0, math.nan]), status=FeaturesStatus.COMPLETE, score=0.25, margin=-1.1, hits=[],
     outcome=Outcome.REVIEW, explained=Explained([0.5] * len(NAMES), -0.1, [DOWN, UP]), model_id="m", policy_version=3,
 )  # fmt: skip
+WATCHED, SNOOZED = (
+    hit_of(Listed(uuid4(), one, EntityKind.CARD, "tok", "mules", None)) for one in (EntityList.WATCH, EntityList.SNOOZE)
+)
 
 
 DUE = DueTimes.of(Settings())
@@ -63,6 +68,11 @@ def test_expected_loss_is_score_times_amount_and_everything_when_unscored(score:
             "7 payments on this device",
         ),
         (replace(VERDICT, status=FeaturesStatus.DEGRADED), "no_features", NO_FEATURES),
+        (
+            replace(VERDICT, status=FeaturesStatus.DEGRADED, hits=[WATCHED]),
+            "watch_list",
+            "This card is on the watch list: mules",
+        ),
         (replace(VERDICT, explained=None, score=None), "no_model", NO_MODEL),
     ],
 )
@@ -84,3 +94,13 @@ def test_a_decision_and_its_alert_are_two_events_with_an_actor() -> None:
     assert {str(event.actor) for event in events} == {"system:score"}
     assert events[0].detail["model"] == "m"
     assert len(events_of(VERDICT, None, system("score"))) == 1
+
+
+def test_a_snoozed_payment_opens_no_alert_and_is_not_drawn_but_keeps_its_reasons() -> None:
+    always = ControlSample(1.0, 1.0, 1.0)
+    review, approved = (
+        replace(VERDICT, outcome=outcome, hits=[SNOOZED]) for outcome in (Outcome.REVIEW, Outcome.APPROVE)
+    )
+    assert (review.alerts, review.telling) == (False, True)
+    assert always.draw(approved).control_probability is None
+    assert always.draw(replace(approved, hits=[])).alerts
