@@ -256,7 +256,7 @@ async def posted(api: Api, card: str, amount: str = "129.90") -> dict[str, Any]:
 
 async def alerts_of(resources: Resources, ident: str) -> int:
     query = text(
-        "SELECT count(*) FROM alert a JOIN transaction t ON t.uid = a.transaction_uid WHERE transaction_id = :id"
+        "SELECT count(*) FROM alert a JOIN transaction t ON t.uid = a.transaction_uid WHERE t.transaction_id = :id"
     )
     async with resources.postgres.reading() as work:
         return int((await work.run(query, {"id": ident})).scalar_one())
