@@ -10,6 +10,7 @@ from litestar.template import TemplateConfig
 from console.access import PageHeaders, SessionMiddleware, only_from_here
 from console.assets import ASSETS, static_router
 from console.i18n import teach
+from console.navigation import WaitingLetters
 from console.pages import (
     alert,
     audit,
@@ -18,6 +19,7 @@ from console.pages import (
     desk,
     model,
     models,
+    overview,
     queue,
     settings,
     sign_in,
@@ -42,6 +44,7 @@ HANDLERS = [
     settings.end_other_sessions,
     settings.choose_theme,
     settings.choose_language,
+    overview.overview_page,
     queue.queue_page,
     alert.alert_page,
     alert.similar_page,
@@ -82,7 +85,7 @@ def make_console_router() -> Router:
         "/",
         route_handlers=HANDLERS,
         guards=[only_from_here],
-        middleware=[PageHeaders(), SessionMiddleware(), ReaderMiddleware()],
+        middleware=[PageHeaders(), SessionMiddleware(), ReaderMiddleware(), WaitingLetters()],
         include_in_schema=False,
         request_max_body_size=_FORM_BYTES,
     )

@@ -8,6 +8,7 @@ from litestar.enums import MediaType
 from litestar.response import Redirect, Response, Template
 
 from console.access import Connection, ConsoleRequest, resources_of
+from console.navigation import places
 from console.views.settings import THEME_ICONS, THEMES
 from core.acts.people import SessionUser
 from core.base.terms import Theme
@@ -41,12 +42,14 @@ def is_fragment(connection: Connection) -> bool:
 
 def shell(connection: Connection) -> dict[str, Any]:
     user: SessionUser | None = connection.scope.get("user")
+    waiting: int = connection.scope.get("waiting_letters", 0)  # type: ignore[assignment]
     return {
         "user": user.user if user else None,
         "csrf_token": user.csrf_token if user else "",
         "theme": theme_of(connection),
         "themes": [(theme.value, THEMES[theme], THEME_ICONS[theme]) for theme in Theme],
         "path": connection.url.path,
+        "places": places(user, connection.url.path, waiting),
     }
 
 

@@ -1,11 +1,12 @@
-"""What happens by the clock: expired claims and trainings whose worker was lost go back, retraining is asked for, months get partitions."""
+"""What happens by the clock: expired claims and trainings whose worker was lost go back, retraining is asked for, months get partitions,
+days are measured, old looks at models are removed."""
 
 from datetime import timedelta
 
 import structlog
 
 from core.acts import casework as acts
-from core.acts import registry, trainings
+from core.acts import overview, registry, trainings, watches
 from core.acts.audit import Event, record, system
 from core.base.clock import utc_now
 from core.base.terms import Action
@@ -28,8 +29,12 @@ async def schedule(context: JobContext) -> None:
             await trainings.ask_again_for_stalled(work, context.resources.redis, by=ACTOR)
         if ticks % 12 == 0:
             await retrain_when_due(context)
+        if ticks % 6 == 0:
+            async with context.resources.postgres.unit_of_work() as work:
+                await overview.refresh(work, utc_now())
         if ticks % 720 == 0:
             await make_partitions(context)
+            await forget_watches(context)
         ticks += 1
         await context.pause(TICK_S)
 
@@ -44,6 +49,12 @@ async def make_partitions(context: JobContext) -> int:
     if made is None:
         log.warning("the next months' partitions are made later: the tables are busy")
     return made or 0
+
+
+async def forget_watches(context: JobContext) -> int:
+    before = utc_now() - timedelta(days=context.resources.settings.monitor_keep_days)
+    async with context.resources.postgres.unit_of_work() as work:
+        return await watches.forget(work, before, by=ACTOR)
 
 
 async def retrain_when_due(context: JobContext) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlencode
@@ -252,7 +252,7 @@ def day(local: datetime) -> str:
     return f"{day_month(local)} {local.year}"
 
 
-def day_month(local: datetime) -> str:
+def day_month(local: date) -> str:
     return f"{local.day} {_months(reader().locale)[local.month]}"
 
 

@@ -89,3 +89,11 @@ def _codes(watch: ModelWatch) -> list[str]:
 
 def _brief(reason: Mapping[str, Any]) -> dict[str, Any]:
     return {"code": reason["code"], "text": reason["text"]}
+
+
+async def forget(work: UnitOfWork, before: datetime, *, by: Actor) -> int:
+    """Remove the looks that were taken before then, but each model's newest; how many. Proposals stay on the audit trail."""
+    gone = await policy.forget_watches(work, before)
+    if gone:
+        await record(work, Event(by, Action.MODEL_WATCH_FORGET, "database", "model_watch", {"removed": gone}))
+    return gone

@@ -101,6 +101,8 @@ class Settings(BaseSettings):
     """
     monitor_every_minutes: int = Field(default=60, ge=0)
     """How often the champion is looked at: drift, label arrival, alert precision, performance; 0 = never."""
+    monitor_keep_days: int = Field(default=90, ge=1)
+    """How long these looks are kept. The newest of each model stays."""
 
     control_share: float = Field(default=0.001, ge=0, le=0.1)
     """Share of approved payments that become an alert all the same, so that labels are not only those of alerts."""

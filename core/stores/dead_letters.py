@@ -26,6 +26,12 @@ async def count_waiting(work: UnitOfWork) -> int:
     return (await work.session.exec(select(func.count()).select_from(DeadLetter).where(WAITING))).one()
 
 
+async def count_waiting_up_to(work: UnitOfWork, most: int) -> int:
+    """How many wait, counted no further than `most`: what a badge costs must not grow with the trouble."""
+    some = select(DeadLetter.id).where(WAITING).limit(most).subquery()
+    return (await work.session.exec(select(func.count()).select_from(some))).one()
+
+
 @dataclass(frozen=True)
 class DeadLetterPlace:
     """Keyset: strictly older than this."""

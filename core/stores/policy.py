@@ -141,3 +141,12 @@ async def latest_watch(work: UnitOfWork, model_id: ModelId) -> ModelWatch | None
 async def save(work: UnitOfWork, row: Policy | RegisteredModel | TrainingRun | ModelWatch) -> None:
     work.session.add(row)
     await work.session.flush()
+
+
+async def forget_watches(work: UnitOfWork, before: datetime) -> int:
+    """Remove the looks that were taken before then, but each model's newest; how many."""
+    statement = text(
+        "DELETE FROM model_watch AS old WHERE measured_at < :before AND EXISTS "
+        "(SELECT FROM model_watch AS later WHERE later.model_id = old.model_id AND later.measured_at > old.measured_at)"
+    )
+    return (await work.run(statement, {"before": before})).rowcount

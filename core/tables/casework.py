@@ -1,11 +1,14 @@
 """What people work on: alerts, notes, labels."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import REAL, BigInteger, DateTime, Float, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
+
+from core.tables.columns import json_column
 
 _OPEN = text("status <> 'closed'")
 SEARCHED = ("transaction_id", "customer_id", "card_id", "merchant_id", "device_id", "ip")
@@ -34,6 +37,7 @@ class Alert(SQLModel, table=True):
         *(Index(f"alert_search_{name}", name, "id", postgresql_ops={name: "text_pattern_ops"}) for name in SEARCHED),
         Index("alert_by_time", text("opened_at DESC"), text("id DESC")),
         Index("alert_by_customer", "customer_id", text("opened_at DESC")),
+        Index("alert_by_closing", "closed_at", postgresql_where=text("closed_at IS NOT NULL")),
     )
     id: UUID = Field(primary_key=True)
     transaction_uid: UUID = Field(foreign_key="transaction.uid")
@@ -97,6 +101,7 @@ class TransactionLabel(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("transaction_uid", "label_source", "label", "reported_at"),
         Index("label_by_arrival", "received_at"),
+        Index("label_by_source", "label_source", text("received_at DESC"), text("id DESC")),
     )
     id: UUID = Field(primary_key=True)
     transaction_uid: UUID = Field(foreign_key="transaction.uid")
@@ -125,3 +130,24 @@ class SavedView(SQLModel, table=True):
     shared: bool = False
     """Shown to the whole team."""
     created_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class DayFigures(SQLModel, table=True):
+    """What one day (UTC) looks like by now: measured again twice a minute while it goes on, and whenever a label says more about it.
+
+    Money is in minor units by currency: {currency: [payments, amount]}; sums of several currencies would be no amount of anything.
+
+    figures:
+      opened   {review, decline, control}: alerts opened that day; control = drawn for the control sample, in neither of the others
+      labels   {fraud, legitimate, unsure}: what counts now for those of review and decline; the rest of them has no label yet
+      closed   alerts closed that day, by whomever
+      seconds  {step: alerts}: how long analysts took from opening to closing those; step n = from STEP**n seconds on
+      saved    frauds among the payments accepted that day that were declined, or held for an analyst who called them fraud
+      lost     the other frauds: approved, or let go by an analyst
+      open     alerts open when this was measured; null unless the day was going on
+    """
+
+    __tablename__ = "day_figures"
+    day: date = Field(primary_key=True)
+    measured_at: datetime = Field(sa_type=DateTime(timezone=True))
+    figures: dict[str, Any] = json_column()

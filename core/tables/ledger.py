@@ -22,6 +22,7 @@ class AuditEvent(SQLModel, table=True):
         Index("audit_by_actor", "actor_type", "actor_id", "id"),
         Index("audit_by_action", "action", "id"),
         Index("audit_by_id", "id"),
+        Index("audit_refused", "id", postgresql_where=text("result = 'refused'")),
         {"postgresql_partition_by": "RANGE (event_id)"},
     )
     id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), nullable=False))

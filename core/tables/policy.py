@@ -93,7 +93,8 @@ class ShadowScore(SQLModel, table=True):
 
 
 class ModelWatch(SQLModel, table=True):
-    """One look at how the champion does. Append-only; the newest one counts. Shares and scores are 0 to 1, intervals [low, high].
+    """One look at how the champion does. Never changed, forgotten after some months; the newest one counts. Shares and scores are 0 to 1,
+    intervals [low, high].
 
     What could not be measured is null or empty, and `notes` says why. Moments are RFC 3339 strings of event time.
 

@@ -11,6 +11,7 @@ from core.base.settings import Settings
 
 ROLES = {
     "GET /": "viewer",
+    "GET /overview": "viewer",
     "GET /queue": "viewer",
     "GET /alerts/{alert_id:uuid}": "viewer",
     "GET /alerts/{alert_id:uuid}/similar": "viewer",
