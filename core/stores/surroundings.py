@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 from sqlmodel import col, select
 
 from core.infra.postgres import UnitOfWork
-from core.tables.casework import Alert
+from core.tables.casework import SEARCHED, Alert
 from core.tables.flow import Transaction
 
 MOST_EARLIER: Final = 500
@@ -111,28 +111,28 @@ class LinkedAlert:
 async def linked_alerts(
     work: UnitOfWork, row: Transaction, *, payments: int = 300, each: int = 12
 ) -> list[LinkedAlert]:
-    """Alerts on the latest `payments` that share something with `row`, at most `each` for each thing shared, newest first.
+    """Alerts on other payments that share something with `row`, at most `each` for each thing shared, newest first.
 
-    Looking at a bounded number of payments keeps a busy merchant from costing a walk through its whole history.
+    payments: an alert does not hold its payment's address, so only the latest payments from it are looked at.
     """
     found: dict[UUID, Alert] = {}
     for column in LINKS.values():
         ident = getattr(row, column)
         if ident is None:
             continue
-        shared = getattr(Transaction, column)
-        recent = (
-            select(Transaction.uid).where(shared == ident).order_by(col(Transaction.occurred_at).desc()).limit(payments)
-        )
-        query = (
-            select(Alert)
-            .where(col(Alert.transaction_uid).in_(recent), Alert.transaction_uid != row.uid)
-            .order_by(col(Alert.opened_at).desc())
-            .limit(each)
-        )
-        found |= {alert.id: alert for alert in (await work.session.exec(query)).all()}
-    theirs = await _shareable(work, [alert.transaction_uid for alert in found.values()])
-    linked = [LinkedAlert(alert, _shared(row, theirs[alert.transaction_uid])) for alert in found.values()]
+        query = select(Alert).where(Alert.transaction_uid != row.uid)
+        if column in SEARCHED:
+            query = query.where(getattr(Alert, column) == ident)
+        else:
+            latest = col(Transaction.occurred_at).desc()
+            theirs = (
+                select(Transaction.uid).where(getattr(Transaction, column) == ident).order_by(latest).limit(payments)
+            )
+            query = query.where(col(Alert.transaction_uid).in_(theirs))
+        newest = (await work.session.exec(query.order_by(col(Alert.id).desc()).limit(each))).all()
+        found |= {alert.id: alert for alert in newest}
+    shareable = await _shareable(work, [alert.transaction_uid for alert in found.values()])
+    linked = [LinkedAlert(alert, _shared(row, shareable[alert.transaction_uid])) for alert in found.values()]
     return sorted(linked, key=lambda link: link.alert.opened_at, reverse=True)
 
 

@@ -50,7 +50,8 @@ async def store(resources: Resources, *payments: Payment) -> None:
 async def alert_on(resources: Resources, payment: Payment, **changes: Any) -> UUID:
     row = Alert(
         id=new_uuid(), transaction_uid=payment.uid, outcome="review", score=0.6, expected_loss_minor=600,
-        amount_minor=payment.amount_minor, currency="EUR", customer_id=payment.customer_id, top_reason="words",
+        amount_minor=payment.amount_minor, currency="EUR", customer_id=payment.customer_id, card_id=payment.card_id,
+        merchant_id=payment.merchant_id, device_id=payment.device_id, ip=payment.ip, top_reason="words",
         occurred_at=from_ms(payment.occurred_at_ms), opened_at=utc_now(), **changes,
     )  # fmt: skip
     async with resources.postgres.unit_of_work() as work:
