@@ -15,7 +15,7 @@ import structlog
 from backend.replay.client import Api, open_api
 from backend.synthetic import SOURCE, LivePayment, SyntheticHistory, SyntheticLabel, live
 from core.acts.audit import Actor, Event, record, system
-from core.acts.casework import LabelInput, record_labels
+from core.acts.labels import LabelInput, record_labels
 from core.base.clock import rfc3339, utc_now
 from core.base.errors import Unavailable
 from core.base.hashing import body_sha

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from core.acts.casework import labelled_payment
+from core.acts.labels import labelled_payment
 from core.base.terms import Label, LabelSource
 from core.contracts.messages import LabelledPayment, Payment
 from core.infra.postgres import UnitOfWork

@@ -9,7 +9,7 @@ from backend.api.openapi import LabelsOperation
 from backend.auth import Caller, source_key
 from backend.intake import LabelBody, parse_label
 from backend.problems import problem
-from core.acts import casework
+from core.acts import labels
 from core.acts.audit import Actor
 from core.base.errors import RondaError
 from core.base.ids import TransactionId
@@ -17,8 +17,8 @@ from core.base.terms import ActorType
 from core.infra.resources import Resources
 
 
-def _input(body: LabelBody) -> casework.LabelInput:
-    return casework.LabelInput(TransactionId(body.transaction_id), body.label, body.source, body.reported_at, body.note)
+def _input(body: LabelBody) -> labels.LabelInput:
+    return labels.LabelInput(TransactionId(body.transaction_id), body.label, body.source, body.reported_at, body.note)
 
 
 def _parsed(item: bytes) -> LabelBody | RondaError:
@@ -37,7 +37,7 @@ async def post_labels(request: Request[Any, Any, Any]) -> dict[str, Any]:
     inputs = [_input(item) for item in parsed if isinstance(item, LabelBody)]
     actor = Actor(ActorType.API_KEY, caller.key_prefix)
     async with resources.postgres.unit_of_work() as work:
-        recorded = await casework.record_labels(work, caller.source_id, inputs, by=actor)
+        recorded = await labels.record_labels(work, caller.source_id, inputs, by=actor)
     answers = iter(recorded)
     return {"results": [_result(item, answers) for item in parsed]}
 
@@ -45,5 +45,5 @@ async def post_labels(request: Request[Any, Any, Any]) -> dict[str, Any]:
 def _result(item: LabelBody | RondaError, answers: Any) -> dict[str, Any]:
     if isinstance(item, RondaError):
         return {"status": "invalid", "error": problem(item)}
-    answer: casework.LabelResult = next(answers)
+    answer: labels.LabelResult = next(answers)
     return {"transaction_id": answer.transaction_id, "status": answer.status}

@@ -1,252 +1,193 @@
-"""What analysts and chargeback feeds do: claim, note, label, close. Each = one unit of work + audit + outbox."""
+"""What analysts do with alerts: take, claim, keep, release, hand over, note. Each = one unit of work + audit + bell."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Final
 from uuid import UUID
 
 from core.acts.audit import Actor, Event, record
-from core.acts.outbox import enqueue
-from core.base.clock import rfc3339, to_ms, utc_now
+from core.base.clock import utc_now
 from core.base.errors import InvalidInput, NotAllowedNow, NotFound, StaleVersion
-from core.base.ids import AlertId, SourceId, TransactionId, UserId, new_uuid
-from core.base.terms import Action, AlertStatus, Label, LabelSource
-from core.contracts.messages import LabelledPayment, LabelsRecorded
-from core.contracts.topology import BELL_ALERTS, LABELS
+from core.base.ids import AlertId, UserId, new_uuid
+from core.base.terms import Action, AlertStatus, Role
+from core.contracts.topology import BELL_ALERTS
 from core.infra.postgres import UnitOfWork
 from core.infra.redis import Redis, ring
-from core.stores import accepting, casework, flow
+from core.stores import casework, people
 from core.tables.casework import Alert, Note
-from core.tables.flow import Transaction
 
-MAX_NOTE = 4000
-LABELS_PER_MESSAGE = 500
+MAX_NOTE: Final = 4000
+WORKING_ROLES: Final = frozenset(Role) - {Role.VIEWER}
+"""Who may work on alerts."""
 
 
-async def _for_change(work: UnitOfWork, alert_id: UUID) -> Alert:
+async def for_change(work: UnitOfWork, alert_id: UUID) -> Alert:
+    """Locked. Raises NotFound."""
     alert = await casework.alert_for_update(work, alert_id)
     if alert is None:
         raise NotFound("there is no such alert")
     return alert
 
 
-def _bell(work: UnitOfWork, redis: Redis, alert: Alert) -> None:
-    work.after_commit.append(partial(ring, redis, BELL_ALERTS, [str(alert.id)]))
-
-
-def _held_by_other(alert: Alert, user_id: UUID, now: datetime) -> bool:
+def live_claim(alert: Alert, now: datetime) -> bool:
+    """Somebody has it, and the lease runs."""
     live = alert.claim_expires_at is not None and alert.claim_expires_at > now
-    return alert.status == AlertStatus.CLAIMED.value and live and alert.claimed_by != user_id
+    return alert.status == AlertStatus.CLAIMED.value and live
+
+
+def held_by_other(alert: Alert, user_id: UUID, now: datetime) -> bool:
+    return live_claim(alert, now) and alert.claimed_by != user_id
+
+
+def same_version(alert: Alert, version: int | None) -> None:
+    """Raises StaleVersion unless `version` is the one the analyst saw; None = whatever it is now."""
+    if version is not None and alert.version != version:
+        raise StaleVersion("this alert changed while you were looking at it", version=alert.version, seen=version)
+
+
+async def changed(work: UnitOfWork, redis: Redis, alerts: Sequence[Alert], events: Sequence[Event]) -> None:
+    """Store alerts under a new version, one event each, and ring."""
+    told = []
+    for alert, event in zip(alerts, events, strict=True):
+        alert.version += 1
+        work.session.add(alert)
+        told.append(replace(event, detail={**event.detail, "version": alert.version}))
+    await work.session.flush()
+    await record(work, *told)
+    work.after_commit.append(partial(ring, redis, BELL_ALERTS, [str(alert.id) for alert in alerts]))
 
 
 async def _changed(work: UnitOfWork, redis: Redis, alert: Alert, event: Event) -> Alert:
-    alert.version += 1
-    work.session.add(alert)
-    await work.session.flush()
-    await record(work, event)
-    _bell(work, redis, alert)
+    await changed(work, redis, [alert], [event])
     return alert
 
 
+def give(alert: Alert, user_id: UUID, until: datetime) -> None:
+    """It is this person's until then."""
+    alert.status, alert.claimed_by, alert.claim_expires_at = AlertStatus.CLAIMED.value, user_id, until
+
+
+def _let_go(alert: Alert) -> None:
+    alert.status, alert.claimed_by, alert.claim_expires_at = AlertStatus.OPEN.value, None, None
+
+
+async def take_next(work: UnitOfWork, redis: Redis, user_id: UserId, *, lease: timedelta, by: Actor) -> Alert | None:
+    """Claim the open alert whose turn it is; None when none is open. Two people never get the same one."""
+    alert = await casework.next_open(work)
+    if alert is None:
+        return None
+    give(alert, user_id, utc_now() + lease)
+    return await _changed(work, redis, alert, Event(by, Action.ALERT_CLAIM, "alert", str(alert.id), {"how": "next"}))
+
+
 async def claim(
-    work: UnitOfWork, redis: Redis, alert_id: AlertId, user_id: UserId, *, lease: timedelta, by: Actor
+    work: UnitOfWork,
+    redis: Redis,
+    alert_id: AlertId,
+    user_id: UserId,
+    *,
+    lease: timedelta,
+    by: Actor,
+    version: int | None = None,
 ) -> Alert:
     """Take an alert for `lease`; claiming one's own again extends it."""
-    alert, now = await _for_change(work, alert_id), utc_now()
+    alert, now = await for_change(work, alert_id), utc_now()
     if alert.status == AlertStatus.CLOSED.value:
         raise NotAllowedNow("this alert is closed")
-    if _held_by_other(alert, user_id, now):
+    if held_by_other(alert, user_id, now):
         raise NotAllowedNow("a colleague has claimed this alert")
-    alert.status, alert.claimed_by, alert.claim_expires_at = AlertStatus.CLAIMED.value, user_id, now + lease
+    same_version(alert, version)
+    give(alert, user_id, now + lease)
     return await _changed(work, redis, alert, Event(by, Action.ALERT_CLAIM, "alert", str(alert.id)))
 
 
-async def release(work: UnitOfWork, redis: Redis, alert_id: AlertId, user_id: UserId, *, by: Actor) -> Alert:
+async def keep_claim(work: UnitOfWork, alert_id: AlertId, user_id: UserId, *, lease: timedelta) -> Alert:
+    """Extend one's own claim while it runs: it lasts at least `lease` from now.
+
+    The trail has the claim and its end; that it went on is no event of its own, and no new version of the alert.
+    """
+    alert, now = await for_change(work, alert_id), utc_now()
+    if alert.claimed_by != user_id or not live_claim(alert, now):
+        raise NotAllowedNow("your claim has run out")
+    assert alert.claim_expires_at is not None  # it is live
+    alert.claim_expires_at = max(alert.claim_expires_at, now + lease)
+    work.session.add(alert)
+    await work.session.flush()
+    return alert
+
+
+async def release(
+    work: UnitOfWork, redis: Redis, alert_id: AlertId, user_id: UserId, *, by: Actor, version: int | None = None
+) -> Alert:
     """Give one's own claim back."""
-    alert = await _for_change(work, alert_id)
+    alert = await for_change(work, alert_id)
     if alert.status != AlertStatus.CLAIMED.value or alert.claimed_by != user_id:
         raise NotAllowedNow("you have not claimed this alert")
-    alert.status, alert.claimed_by, alert.claim_expires_at = AlertStatus.OPEN.value, None, None
+    same_version(alert, version)
+    _let_go(alert)
     return await _changed(work, redis, alert, Event(by, Action.ALERT_RELEASE, "alert", str(alert.id)))
 
 
 async def release_expired(work: UnitOfWork, redis: Redis, *, by: Actor, limit: int = 200) -> int:
     """Re-open alerts whose claim ran out; how many."""
     expired = await casework.expired_claims(work, utc_now(), limit)
+    events = []
     for alert in expired:
         detail = {"claimed_by": str(alert.claimed_by)}
-        alert.status, alert.claimed_by, alert.claim_expires_at = AlertStatus.OPEN.value, None, None
-        await _changed(work, redis, alert, Event(by, Action.ALERT_RELEASE, "alert", str(alert.id), detail))
+        events.append(Event(by, Action.ALERT_RELEASE, "alert", str(alert.id), detail))
+        _let_go(alert)
+    if expired:
+        await changed(work, redis, expired, events)
     return len(expired)
 
 
-async def decide(
+async def hand_over(
     work: UnitOfWork,
     redis: Redis,
     alert_id: AlertId,
     user_id: UserId,
     *,
-    label: Label,
-    note: str | None,
-    version: int,
+    to: UserId,
+    lease: timedelta,
     by: Actor,
+    version: int,
+    note: str | None = None,
 ) -> Alert:
-    """Label the payment and close its alert. `version` is the one the analyst saw: a stale act is refused."""
-    alert, now = await _for_change(work, alert_id), utc_now()
-    if alert.version != version:
-        raise StaleVersion("this alert changed while you were looking at it", version=alert.version)
+    """Give an alert that nobody else has to a colleague, whose claim it is for `lease`."""
+    alert, now = await for_change(work, alert_id), utc_now()
+    same_version(alert, version)
     if alert.status == AlertStatus.CLOSED.value:
-        raise NotAllowedNow("this alert is closed already")
-    if _held_by_other(alert, user_id, now):
+        raise NotAllowedNow("this alert is closed")
+    if held_by_other(alert, user_id, now):
         raise NotAllowedNow("a colleague has claimed this alert")
+    colleague = await people.user(work, to)
+    if colleague is None or colleague.disabled_at or Role(colleague.role) not in WORKING_ROLES:
+        raise InvalidInput("this person may not work on alerts")
+    if to == user_id:
+        raise InvalidInput("choose a colleague, not yourself")
     if note and note.strip():
-        await _store_note(work, alert, user_id, note, now)
-    transaction = await flow.transaction(work, alert.transaction_uid)
-    assert transaction is not None  # alerts reference it
-    await _store_labels(work, [_Statement(transaction, label, LabelSource.ANALYST, now, note)], now, by)
-    alert.status, alert.disposition = AlertStatus.CLOSED.value, label.value
-    alert.closed_by, alert.closed_at = user_id, now
-    alert.claimed_by, alert.claim_expires_at = None, None
-    event = Event(by, Action.ALERT_CLOSE, "alert", str(alert.id), {"label": label.value})
-    return await _changed(work, redis, alert, event)
+        await store_notes(work, [alert], user_id, note, now)
+    give(alert, to, now + lease)
+    detail = {"to": str(to)}
+    return await _changed(work, redis, alert, Event(by, Action.ALERT_HAND_OVER, "alert", str(alert.id), detail))
 
 
 async def add_note(
     work: UnitOfWork, redis: Redis, alert_id: AlertId, user_id: UserId, *, body: str, by: Actor
 ) -> Alert:
-    alert = await _for_change(work, alert_id)
-    await _store_note(work, alert, user_id, body, utc_now())
+    alert = await for_change(work, alert_id)
+    await store_notes(work, [alert], user_id, body, utc_now())
     await record(work, Event(by, Action.NOTE_ADD, "alert", str(alert.id)))
-    _bell(work, redis, alert)
+    work.after_commit.append(partial(ring, redis, BELL_ALERTS, [str(alert.id)]))
     return alert
 
 
-async def _store_note(work: UnitOfWork, alert: Alert, user_id: UUID, body: str, now: datetime) -> None:
+async def store_notes(work: UnitOfWork, alerts: Sequence[Alert], user_id: UUID, body: str, now: datetime) -> None:
+    """The same words at each of them. Raises InvalidInput."""
     words = body.strip()
     if not words or len(words) > MAX_NOTE or "\x00" in words:
         raise InvalidInput(f"a note has 1 to {MAX_NOTE} characters")
-    note = Note(id=new_uuid(), alert_id=alert.id, author_id=user_id, body=words, written_at=now)
-    await casework.add_note(work, note)
-
-
-@dataclass(frozen=True)
-class LabelInput:
-    """A statement of a source about one of its transactions."""
-
-    transaction_id: TransactionId
-    label: Label
-    source: LabelSource
-    reported_at: datetime
-    note: str | None = None
-
-
-@dataclass(frozen=True)
-class LabelResult:
-    """`status`: recorded, replayed (known already) or unknown_transaction."""
-
-    transaction_id: str
-    status: str
-
-
-@dataclass(frozen=True)
-class _Statement:
-    transaction: Transaction
-    label: Label
-    source: LabelSource
-    reported_at: datetime
-    note: str | None
-
-
-async def record_labels(
-    work: UnitOfWork, source_id: SourceId, items: Sequence[LabelInput], *, by: Actor
-) -> list[LabelResult]:
-    """Take a feed's labels, in order, one result each. The same statement twice is recorded once."""
-    wanted = list({(source_id, item.transaction_id) for item in items})
-    keys = await accepting.known(work, wanted)
-    rows = {row.uid: row for row in await flow.transactions(work, [known.uid for known in keys.values()])}
-    statements, places = [], []
-    for place, item in enumerate(items):
-        found = keys.get((source_id, item.transaction_id))
-        if found:
-            statements.append(_Statement(rows[found.uid], item.label, item.source, item.reported_at, item.note))
-            places.append(place)
-    fresh = await _store_labels(work, statements, utc_now(), by)
-    states = ["unknown_transaction"] * len(items)
-    for place, new in zip(places, fresh, strict=True):
-        states[place] = "recorded" if new else "replayed"
-    return [LabelResult(item.transaction_id, state) for item, state in zip(items, states, strict=True)]
-
-
-async def _store_labels(work: UnitOfWork, statements: Sequence[_Statement], now: datetime, by: Actor) -> list[bool]:
-    """Which statements were new; those go to the feedback worker and onto the trail."""
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    keys = [(s.transaction.uid, s.source, s.label, s.reported_at) for s in statements]
-    for key, statement in zip(keys, statements, strict=True):
-        rows.setdefault(key, _label_row(statement, now, by))
-    new_ids = await casework.insert_labels(work, list(rows.values()))
-    fresh = []
-    for key in keys:
-        row = rows.get(key)
-        new = row is not None and row["id"] in new_ids
-        if new:
-            del rows[key]  # the second of two equal statements in one request is a replay
-        fresh.append(new)
-    newly = [statement for statement, new in zip(statements, fresh, strict=True) if new]
-    for start in range(0, len(newly), LABELS_PER_MESSAGE):
-        chunk = newly[start : start + LABELS_PER_MESSAGE]
-        await enqueue(work, LABELS, LabelsRecorded(labels=[_labelled(statement) for statement in chunk]))
-    await record(work, *(_label_event(statement, by) for statement in newly))
-    return fresh
-
-
-def _label_row(statement: _Statement, now: datetime, by: Actor) -> dict[str, Any]:
-    return {
-        "id": new_uuid(),
-        "transaction_uid": statement.transaction.uid,
-        "label": statement.label.value,
-        "label_source": statement.source.value,
-        "reported_at": statement.reported_at,
-        "received_at": now,
-        "actor_type": by.type.value,
-        "actor_id": by.id,
-        "note": statement.note,
-    }
-
-
-def _label_event(statement: _Statement, by: Actor) -> Event:
-    detail = {
-        "label": statement.label.value,
-        "source": statement.source.value,
-        "reported_at": rfc3339(statement.reported_at),
-    }
-    return Event(by, Action.LABEL_RECORD, "transaction", str(statement.transaction.uid), detail)
-
-
-def _labelled(statement: _Statement) -> LabelledPayment:
-    return labelled_payment(statement.transaction, statement.label, statement.source, statement.reported_at)
-
-
-def labelled_payment(
-    transaction: Transaction, label: Label, source: LabelSource, reported_at: datetime
-) -> LabelledPayment:
-    """A label as it travels, with the entities whose history it changes."""
-    return LabelledPayment(
-        transaction_uid=transaction.uid,
-        label=label,
-        label_source=source,
-        occurred_at_ms=to_ms(transaction.occurred_at),
-        reported_at_ms=to_ms(reported_at),
-        merchant_id=transaction.merchant_id,
-        customer_id=transaction.customer_id,
-        card_id=transaction.card_id,
-        device_id=transaction.device_id,
-        ip=transaction.ip,
-        amount_minor=transaction.amount_minor,
-        currency=transaction.currency,
-        merchant_category=transaction.merchant_category,
-        merchant_country=transaction.merchant_country,
-        latitude=transaction.latitude,
-        longitude=transaction.longitude,
-    )
+    notes = [Note(id=new_uuid(), alert_id=alert.id, author_id=user_id, body=words, written_at=now) for alert in alerts]
+    await casework.add_notes(work, notes)

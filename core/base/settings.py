@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     """The same for an approved payment of the control sample."""
     high_value_from: int = Field(default=1000, ge=1)
     """From this amount on, in major units of its own currency, an alert is in the queue's view "High value"."""
+    hand_over_lease_hours: int = Field(default=8, ge=1, le=168)
+    """How long an alert that was handed over waits for its new owner."""
+    undo_window_s: int = Field(default=10, ge=0, le=120)
+    """How long an analyst can take a decision back; its label leaves only then."""
+    bulk_undo_window_s: int = Field(default=60, ge=0, le=600)
+    """The same for decisions made many at once, whose result has to be read first."""
     session_idle_minutes: int = Field(default=60, ge=1)
     session_absolute_hours: int = Field(default=12, ge=1)
     four_eyes: bool = True

@@ -1,6 +1,8 @@
 """Every enum of the product, stored by value. docs/terms.md explains the words; a test holds the two together."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 
 class Outcome(StrEnum):
@@ -26,6 +28,50 @@ class LabelSource(StrEnum):
     ANALYST = "analyst"
     CUSTOMER = "customer"
     CHARGEBACK = "chargeback"
+
+
+class DispositionReason(StrEnum):
+    """Why an analyst says so. Each belongs to one label: see REASONS."""
+
+    ACCOUNT_TAKEOVER = "account_takeover"
+    STOLEN_CARD = "stolen_card"
+    CARD_TESTING = "card_testing"
+    FALSE_IDENTITY = "false_identity"
+    SCAM = "scam"
+    FRIENDLY_FRAUD = "friendly_fraud"
+    OTHER_FRAUD = "other_fraud"
+    KNOWN_CUSTOMER = "known_customer"
+    CONFIRMED = "confirmed"
+    TRAVEL = "travel"
+    ONE_OFF = "one_off"
+    TEST_PAYMENT = "test_payment"
+    OTHER_LEGITIMATE = "other_legitimate"
+    NOT_ENOUGH = "not_enough"
+    NOT_REACHED = "not_reached"
+    CONTRADICTORY = "contradictory"
+
+
+REASONS: Final[Mapping[Label, tuple[DispositionReason, ...]]] = {
+    Label.FRAUD: (
+        DispositionReason.ACCOUNT_TAKEOVER,
+        DispositionReason.STOLEN_CARD,
+        DispositionReason.CARD_TESTING,
+        DispositionReason.FALSE_IDENTITY,
+        DispositionReason.SCAM,
+        DispositionReason.FRIENDLY_FRAUD,
+        DispositionReason.OTHER_FRAUD,
+    ),
+    Label.LEGITIMATE: (
+        DispositionReason.KNOWN_CUSTOMER,
+        DispositionReason.CONFIRMED,
+        DispositionReason.TRAVEL,
+        DispositionReason.ONE_OFF,
+        DispositionReason.TEST_PAYMENT,
+        DispositionReason.OTHER_LEGITIMATE,
+    ),
+    Label.UNSURE: (DispositionReason.NOT_ENOUGH, DispositionReason.NOT_REACHED, DispositionReason.CONTRADICTORY),
+}
+"""Every reason under the label it is for, in the order they are offered."""
 
 
 class EntityKind(StrEnum):
@@ -163,12 +209,15 @@ class Action(StrEnum):
     ALERT_VIEW = "alert.view"
     ALERT_CLAIM = "alert.claim"
     ALERT_RELEASE = "alert.release"
+    ALERT_HAND_OVER = "alert.hand_over"
     ALERT_CLOSE = "alert.close"
+    ALERT_UNDO = "alert.undo"
     NOTE_ADD = "note.add"
     LABEL_RECORD = "label.record"
     LIST_ADD = "list.add"
     LIST_EXTEND = "list.extend"
     LIST_END = "list.end"
+    LABEL_WITHDRAW = "label.withdraw"
     MODEL_TRAIN_PROPOSE = "model.train_propose"
     MODEL_TRAIN_REQUEST = "model.train_request"
     MODEL_TRAIN_CANCEL = "model.train_cancel"

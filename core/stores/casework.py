@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import func, text
@@ -14,6 +14,11 @@ from core.infra.postgres import UnitOfWork, Work
 from core.stores.recordset import insert_rows
 from core.tables.casework import Alert, Note, TransactionLabel
 from core.tables.flow import Transaction
+
+_STANDS: Final = col(TransactionLabel.withdrawn_at).is_(None)
+"""The label was not withdrawn."""
+_COUNTS: Final = _STANDS & (col(TransactionLabel.received_at) <= func.now())
+"""And can no longer be: what is built from labels uses these."""
 
 
 async def insert_alerts(work: Work, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
@@ -28,6 +33,28 @@ async def alert(work: UnitOfWork, alert_id: UUID) -> Alert | None:
 async def alert_for_update(work: UnitOfWork, alert_id: UUID) -> Alert | None:
     """Locked until the unit of work ends, so that two acts on one alert happen one after the other."""
     query = select(Alert).where(Alert.id == alert_id).with_for_update()
+    return (await work.session.exec(query)).one_or_none()
+
+
+async def alerts_for_update(work: UnitOfWork, ids: Sequence[UUID]) -> Sequence[Alert]:
+    """Locked in the order of their ids, so that two such acts never wait for each other."""
+    query = select(Alert).where(col(Alert.id).in_(ids)).order_by(col(Alert.id)).limit(len(ids)).with_for_update()
+    return (await work.session.exec(query)).all()
+
+
+async def next_open(work: UnitOfWork) -> Alert | None:
+    """The open alert whose turn it is, locked; those that others are just taking are passed over.
+
+    The turn is when it was opened, an hour earlier for each doubling of its expected loss (the function alert_turn, and its index).
+    """
+    turn = func.alert_turn(Alert.opened_at, Alert.expected_loss_minor)
+    query = (
+        select(Alert)
+        .where(Alert.status == AlertStatus.OPEN.value)
+        .order_by(turn, col(Alert.id))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
     return (await work.session.exec(query)).one_or_none()
 
 
@@ -70,8 +97,8 @@ async def alert_counts(work: UnitOfWork) -> dict[AlertStatus, int]:
     return {status: counts.get(status, 0) for status in AlertStatus}
 
 
-async def add_note(work: UnitOfWork, note: Note) -> None:
-    work.session.add(note)
+async def add_notes(work: UnitOfWork, notes: Sequence[Note]) -> None:
+    work.session.add_all(notes)
     await work.session.flush()
 
 
@@ -87,11 +114,16 @@ async def insert_labels(work: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> 
     return set(await insert_rows(work, TransactionLabel, rows, tail=tail))
 
 
+async def withdraw_labels(work: UnitOfWork, ids: Sequence[UUID], now: datetime) -> None:
+    """Nobody counts them from now on."""
+    await work.fetch("UPDATE label SET withdrawn_at = $2 WHERE id = ANY(CAST($1 AS uuid[]))", ids, now)
+
+
 async def labels_of(work: UnitOfWork, transaction_uid: UUID, limit: int = 50) -> Sequence[TransactionLabel]:
     """By the time they were reported."""
     query = (
         select(TransactionLabel)
-        .where(TransactionLabel.transaction_uid == transaction_uid)
+        .where(TransactionLabel.transaction_uid == transaction_uid, _STANDS)
         .order_by(col(TransactionLabel.reported_at), col(TransactionLabel.received_at))
         .limit(limit)
     )
@@ -119,7 +151,7 @@ async def walk_labels(
         query = (
             select(TransactionLabel, Transaction)
             .join(Transaction, col(Transaction.uid) == col(TransactionLabel.transaction_uid))
-            .where(imported if with_history else ~imported)
+            .where(imported if with_history else ~imported, _COUNTS)
             .order_by(moment, col(TransactionLabel.id))
             .limit(batch)
         )
@@ -162,7 +194,7 @@ async def labels_since(work: UnitOfWork, since: datetime, *, limit: int) -> Sequ
     query = (
         select(TransactionLabel, Transaction)
         .join(Transaction, col(Transaction.uid) == col(TransactionLabel.transaction_uid))
-        .where(col(TransactionLabel.received_at) >= since)
+        .where(col(TransactionLabel.received_at) >= since, _COUNTS)
         .order_by(col(TransactionLabel.received_at), col(TransactionLabel.id))
         .limit(limit)
     )
@@ -172,7 +204,7 @@ async def labels_since(work: UnitOfWork, since: datetime, *, limit: int) -> Sequ
 async def labels_since_last_training(work: UnitOfWork) -> int:
     """Analysts', customers' and chargeback labels received since the newest training run was asked for."""
     query = text(
-        "SELECT count(*) FROM label WHERE label_source <> 'import' "
+        "SELECT count(*) FROM label WHERE label_source <> 'import' AND withdrawn_at IS NULL AND received_at <= now() "
         "AND received_at > COALESCE((SELECT max(requested_at) FROM training_run), '-infinity')"
     )
     return int((await work.run(query)).scalar_one())
@@ -220,7 +252,8 @@ async def alert_versions(work: UnitOfWork, ids: Sequence[UUID], *, newest: int) 
 
 async def labels_by_transaction(work: UnitOfWork, uids: Sequence[UUID]) -> dict[UUID, TransactionLabel]:
     """The label that counts for each: the weightiest source's, and of those the latest reported."""
-    query = select(TransactionLabel).where(col(TransactionLabel.transaction_uid).in_(uids)).limit(len(uids) * 8)
+    told = select(TransactionLabel).where(col(TransactionLabel.transaction_uid).in_(uids), _STANDS)
+    query = told.limit(len(uids) * 8)
     weight = {source.value: place for place, source in enumerate(LabelSource)}
     best: dict[UUID, TransactionLabel] = {}
     for label in (await work.session.exec(query)).all() if uids else ():

@@ -139,7 +139,7 @@ async def labels_behind(
     sharing, values = _sharing(row, [subject])
     query = text(
         "SELECT l.transaction_uid, l.label, l.reported_at FROM label l JOIN transaction o ON o.uid = l.transaction_uid "  # noqa: S608
-        f"WHERE {sharing} AND l.label <> :unsure AND date_trunc('milliseconds', l.received_at) <= :accepted "
+        f"WHERE {sharing} AND l.label <> :unsure AND l.withdrawn_at IS NULL AND date_trunc('milliseconds', l.received_at) <= :accepted "
         "ORDER BY l.received_at DESC, l.id DESC LIMIT :newest"
     )
     values |= {"unsure": Label.UNSURE.value, "accepted": row.accepted_at, "newest": MOST_LABELS}
@@ -197,7 +197,7 @@ async def similar_alerts(
         "  ORDER BY opened_at DESC, id DESC LIMIT :candidates), "
         f"measured AS MATERIALIZED (SELECT id, transaction_uid, sqrt({squares}) AS distance FROM earlier ORDER BY distance) "
         "SELECT m.id, m.distance, said.label FROM measured m, LATERAL ("
-        "  SELECT l.label FROM label l WHERE l.transaction_uid = m.transaction_uid AND l.received_at <= :as_of "
+        "  SELECT l.label FROM label l WHERE l.transaction_uid = m.transaction_uid AND l.withdrawn_at IS NULL AND l.received_at <= :as_of "
         "  ORDER BY array_position(CAST(:sources AS text[]), l.label_source) DESC, l.reported_at DESC LIMIT 1) said "
         "WHERE m.distance <= :within AND said.label <> :unsure ORDER BY m.distance, m.id LIMIT :limit"
     )

@@ -277,6 +277,14 @@ async def newest_outbox(work: Work, queue: str) -> UUID | None:
     return UUID(bytes=rows[0][0].bytes) if rows else None
 
 
+async def unsend(work: UnitOfWork, ids: Sequence[UUID]) -> set[UUID]:
+    """Remove rows that nobody has begun to send; which. A row that is just being taken is waited for, and stays."""
+    statement = (
+        "DELETE FROM outbox WHERE id = ANY(CAST($1 AS uuid[])) AND sent_at IS NULL AND attempts = 0 RETURNING id"
+    )
+    return {UUID(bytes=row[0].bytes) for row in await work.fetch(statement, ids)}
+
+
 async def mark_sent(work: Work, ids: Sequence[UUID], now: datetime) -> None:
     await work.fetch("UPDATE outbox SET sent_at = $2 WHERE id = ANY(CAST($1 AS uuid[]))", ids, now)
 

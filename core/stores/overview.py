@@ -21,7 +21,7 @@ _WEIGHTS: Final = [source.value for source in LabelSource]
 
 _COUNTS: Final = """
     LEFT JOIN LATERAL (
-        SELECT l.label FROM label AS l WHERE l.transaction_uid = a.transaction_uid
+        SELECT l.label FROM label AS l WHERE l.transaction_uid = a.transaction_uid AND l.withdrawn_at IS NULL
         ORDER BY array_position(CAST(:weights AS text[]), l.label_source) DESC, l.reported_at DESC LIMIT 1) AS counts ON true
 """
 _OPENED: Final = text(
@@ -45,13 +45,15 @@ _FRAUDS: Final = text(
     SELECT t.currency, d.outcome = :decline OR (d.outcome = :review AND coalesce(said.label = :fraud, false)),
            count(*), sum(t.amount_minor)::bigint
     FROM (SELECT DISTINCT transaction_uid FROM label
-          WHERE transaction_uid >= :first AND transaction_uid < :beyond AND label = :fraud LIMIT :most) AS a {_COUNTS}
+          WHERE transaction_uid >= :first AND transaction_uid < :beyond AND label = :fraud
+            AND withdrawn_at IS NULL LIMIT :most) AS a {_COUNTS}
     CROSS JOIN LATERAL (
         SELECT currency, amount_minor FROM transaction WHERE uid = a.transaction_uid AND NOT imported LIMIT 1) AS t
     CROSS JOIN LATERAL (
         SELECT outcome FROM decision WHERE transaction_uid = a.transaction_uid AND version = 1 LIMIT 1) AS d
     LEFT JOIN LATERAL (
         SELECT l.label FROM label AS l WHERE l.transaction_uid = a.transaction_uid AND l.label_source = :analyst
+            AND l.withdrawn_at IS NULL
         ORDER BY l.reported_at DESC LIMIT 1) AS said ON true
     WHERE counts.label = :fraud
     GROUP BY 1, 2

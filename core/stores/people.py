@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
 from core.base.ids import SourceId, UserId
+from core.base.terms import Role
 from core.infra.postgres import UnitOfWork
 from core.tables.flow import Source
 from core.tables.people import ApiKey, User, UserSession
@@ -29,6 +30,13 @@ async def locked_user(work: UnitOfWork, user_id: UserId) -> User:
 
 async def users(work: UnitOfWork, limit: int = 500) -> Sequence[User]:
     return (await work.session.exec(select(User).order_by(User.email).limit(limit))).all()
+
+
+async def analysts(work: UnitOfWork, limit: int = 200) -> Sequence[User]:
+    """Everybody who may work on alerts now, by name."""
+    roles = [role.value for role in Role if role is not Role.VIEWER]
+    query = select(User).where(col(User.role).in_(roles), col(User.disabled_at).is_(None))
+    return (await work.session.exec(query.order_by(User.name, User.email).limit(limit))).all()
 
 
 async def count_users(work: UnitOfWork) -> int:

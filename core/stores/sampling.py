@@ -67,7 +67,10 @@ async def labels_of(work: UnitOfWork, transactions: Sequence[Transaction], *, li
     row_of = {row.uid: row for row in transactions}
     query = (
         select(TransactionLabel)
-        .where(col(TransactionLabel.transaction_uid) == any_(literal(list(row_of), ARRAY(Uuid))))
+        .where(
+            col(TransactionLabel.transaction_uid) == any_(literal(list(row_of), ARRAY(Uuid))),
+            col(TransactionLabel.withdrawn_at).is_(None),
+        )
         .order_by(col(TransactionLabel.received_at), col(TransactionLabel.id))
         .limit(limit)
     )

@@ -43,7 +43,7 @@ async def newest_moment(work: UnitOfWork) -> datetime | None:
     query = text(
         """
         SELECT (SELECT occurred_at FROM transaction WHERE NOT imported ORDER BY occurred_at DESC, uid DESC LIMIT 1),
-               (SELECT reported_at FROM label ORDER BY received_at DESC LIMIT 1)
+               (SELECT reported_at FROM label WHERE withdrawn_at IS NULL ORDER BY received_at DESC LIMIT 1)
         """
     )
     payment, label = (await work.run(query)).one()
@@ -54,7 +54,7 @@ async def anything_since(work: UnitOfWork, moment: datetime) -> bool:
     """Whether a payment was decided or a label received after that."""
     query = text(
         "SELECT EXISTS (SELECT FROM decision WHERE decided_at > :moment) "
-        "OR EXISTS (SELECT FROM label WHERE received_at > :moment)"
+        "OR EXISTS (SELECT FROM label WHERE received_at > :moment AND withdrawn_at IS NULL)"
     )
     return bool((await work.run(query, {"moment": moment})).scalar_one())
 
@@ -112,6 +112,7 @@ async def fraud_reports(work: UnitOfWork, since: datetime, limit: int = 100_000)
         FROM label AS l
         CROSS JOIN LATERAL (SELECT uid, occurred_at FROM transaction WHERE uid = l.transaction_uid LIMIT 1) AS t
         WHERE l.received_at >= :since AND t.occurred_at >= :since AND l.label = :fraud
+          AND l.withdrawn_at IS NULL
         GROUP BY t.uid, t.occurred_at ORDER BY t.occurred_at DESC LIMIT :limit
         """
     )
@@ -146,7 +147,7 @@ async def labelled(
         CROSS JOIN LATERAL (SELECT * FROM decision WHERE transaction_uid = t.uid AND version = 1 LIMIT 1) AS d
         LEFT JOIN LATERAL (SELECT * FROM alert WHERE transaction_uid = t.uid LIMIT 1) AS a ON true
         WHERE l.received_at >= :since AND t.occurred_at >= :since AND t.occurred_at < :until
-          AND d.model_id = :model AND d.score IS NOT NULL
+          AND d.model_id = :model AND d.score IS NOT NULL AND l.withdrawn_at IS NULL
         ORDER BY t.uid DESC, array_position(CAST(:weights AS text[]), l.label_source) DESC, l.reported_at DESC
         LIMIT :limit
         """
@@ -179,10 +180,10 @@ async def alert_truths(
         FROM alert AS a
         CROSS JOIN LATERAL (SELECT * FROM decision WHERE transaction_uid = a.transaction_uid AND version = 1 LIMIT 1) AS d
         LEFT JOIN LATERAL (
-            SELECT label, label_source FROM label AS l WHERE l.transaction_uid = a.transaction_uid
+            SELECT label, label_source FROM label AS l WHERE l.transaction_uid = a.transaction_uid AND l.withdrawn_at IS NULL
             ORDER BY array_position(CAST(:weights AS text[]), label_source) DESC, reported_at DESC LIMIT 1) AS counts ON true
         LEFT JOIN LATERAL (
-            SELECT label FROM label AS l WHERE l.transaction_uid = a.transaction_uid AND label_source = :analyst
+            SELECT label FROM label AS l WHERE l.transaction_uid = a.transaction_uid AND label_source = :analyst AND l.withdrawn_at IS NULL
             ORDER BY reported_at DESC LIMIT 1) AS analyst ON true
         WHERE a.opened_at >= :since AND a.occurred_at >= :since AND a.occurred_at < :until
           AND a.control_probability IS NULL AND d.model_id = :model

@@ -38,6 +38,12 @@ class Alert(SQLModel, table=True):
         Index("alert_by_time", text("opened_at DESC"), text("id DESC")),
         Index("alert_by_customer", "customer_id", text("opened_at DESC")),
         Index("alert_by_closing", "closed_at", postgresql_where=text("closed_at IS NOT NULL")),
+        Index(
+            "alert_turn",
+            text("alert_turn(opened_at, expected_loss_minor)"),
+            "id",
+            postgresql_where=text("status = 'open'"),
+        ),
     )
     id: UUID = Field(primary_key=True)
     transaction_uid: UUID = Field(foreign_key="transaction.uid")
@@ -79,6 +85,8 @@ class Alert(SQLModel, table=True):
     closed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     disposition: str | None = None
     """The analyst's label when it was closed."""
+    disposition_reason: str | None = None
+    """And why: a DispositionReason."""
     version: int = 1
 
 
@@ -95,7 +103,9 @@ class Note(SQLModel, table=True):
 
 
 class TransactionLabel(SQLModel, table=True):
-    """One statement about a transaction. Append-only: a later or weightier one outweighs, nothing is overwritten."""
+    """One statement about a transaction. Append-only: a later or weightier one outweighs, nothing is overwritten. An analyst's that was
+    undone before it left is withdrawn, and counts for nobody.
+    """
 
     __tablename__ = "label"
     __table_args__ = (
@@ -110,9 +120,11 @@ class TransactionLabel(SQLModel, table=True):
     reported_at: datetime = Field(sa_type=DateTime(timezone=True))
     """When the truth became known, in event time: label-delayed features and training cut here."""
     received_at: datetime = Field(sa_type=DateTime(timezone=True))
+    """From when it counts. An analyst's is received when it can no longer be undone, which is a few seconds ahead at first."""
     actor_type: str
     actor_id: str
     note: str | None = None
+    withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class SavedView(SQLModel, table=True):
@@ -151,3 +163,29 @@ class DayFigures(SQLModel, table=True):
     day: date = Field(primary_key=True)
     measured_at: datetime = Field(sa_type=DateTime(timezone=True))
     figures: dict[str, Any] = json_column()
+
+
+class Verdict(SQLModel, table=True):
+    """One closing of an alert by an analyst, with what an undo takes back."""
+
+    __tablename__ = "verdict"
+    __table_args__ = (
+        Index("verdict_by_alert", "alert_id", text("decided_at DESC")),
+        Index("verdict_by_analyst", "decided_by", text("decided_at DESC")),
+        Index("verdict_by_batch", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
+    )
+    id: UUID = Field(primary_key=True)
+    alert_id: UUID = Field(foreign_key="alert.id")
+    batch_id: UUID | None = None
+    """Shared by alerts that were closed together."""
+    label: str
+    reason: str
+    label_id: UUID = Field(foreign_key="label.id")
+    message_id: UUID
+    """The outbox row that carries the label: while it is there and untouched, the verdict can be undone."""
+    list_entry_id: UUID | None = None
+    """The entry that was put on a list in the same step."""
+    decided_by: UUID = Field(foreign_key="app_user.id")
+    decided_at: datetime = Field(sa_type=DateTime(timezone=True))
+    undo_until: datetime = Field(sa_type=DateTime(timezone=True))
+    undone_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

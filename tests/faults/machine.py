@@ -17,9 +17,9 @@ import asyncpg
 import numpy as np
 
 from backend.ingest import Acceptance, Accepted, Ingest
-from core.acts import casework
+from core.acts import labels
 from core.acts.audit import system
-from core.acts.casework import LabelInput
+from core.acts.labels import LabelInput
 from core.base.clock import utc_now
 from core.base.errors import PublishFailed
 from core.base.ids import SourceId, TransactionId
@@ -228,7 +228,7 @@ class Ronda:
             await self.score(8)
         item = LabelInput(TransactionId(ident), label, LabelSource.CHARGEBACK, utc_now())
         async with self.resources.postgres.unit_of_work() as work:
-            await casework.record_labels(work, SOURCE, [item], by=TEST)
+            await labels.record_labels(work, SOURCE, [item], by=TEST)
         await self.relay()
         await self.feed()
         await asyncio.sleep(0.002)  # two things of one millisecond have no order

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from core.acts.audit import system
-from core.acts.casework import LabelInput, record_labels
+from core.acts.labels import LabelInput, record_labels
 from core.base.clock import utc_now
 from core.base.ids import TransactionId
 from core.base.terms import Label, LabelSource

@@ -7,12 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from core.acts import casework
+from core.acts import casework, verdicts
 from core.acts.audit import Actor, system
+from core.acts.verdicts import Ruling
 from core.base.clock import from_ms, utc_now
 from core.base.errors import InvalidInput, NotAllowedNow, NotFound, RondaError, StaleVersion
 from core.base.ids import AlertId, UserId, new_uuid
-from core.base.terms import ActorType, AlertStatus, Label, LabelSource, Role
+from core.base.terms import REASONS, ActorType, AlertStatus, Label, LabelSource, Role
 from core.contracts.messages import LabelsRecorded, Payment, decode
 from core.infra.postgres import UnitOfWork
 from core.infra.resources import Resources
@@ -72,12 +73,24 @@ async def claim(resources: Resources, alert_id: AlertId, user_id: UserId, lease:
 
 
 async def decide(
-    resources: Resources, alert_id: AlertId, user_id: UserId, version: int, label: Label = Label.FRAUD
+    resources: Resources,
+    alert_id: AlertId,
+    user_id: UserId,
+    version: int,
+    label: Label = Label.FRAUD,
+    window: timedelta = timedelta(),
 ) -> Alert:
     return await in_work(
         resources,
-        lambda work: casework.decide(
-            work, resources.redis, alert_id, user_id, label=label, note="seen", version=version, by=actor(user_id)
+        lambda work: verdicts.decide(
+            work,
+            resources.redis,
+            alert_id,
+            user_id,
+            ruling=Ruling(label, REASONS[label][0], "seen"),
+            version=version,
+            by=actor(user_id),
+            window=window,
         ),
     )
 

@@ -235,12 +235,16 @@ async def test_a_stale_decision_is_refused_with_the_fresh_state_and_who_changed_
         await colleague.sign_in(other)
         assert (await colleague.post(f"/alerts/{alert_id}/claim")).status_code == 303
         assert (await colleague.post(f"/alerts/{alert_id}/release")).status_code == 303
-    stale = await analyst.post(f"/alerts/{alert_id}/decide", HTMX, label="fraud", version="1", note="my words")
+    stale = await analyst.post(
+        f"/alerts/{alert_id}/decide", HTMX, label="fraud", reason="stolen_card", version="1", note="my words"
+    )
     assert stale.status_code == 409
     assert f"{other.name} released the alert" in stale.text
     assert "my words" in stale.text  # what was typed is not lost
     assert 'data-version="3"' in stale.text
-    done = await analyst.post(f"/alerts/{alert_id}/decide", HTMX, label="fraud", version="3", note="my words")
+    done = await analyst.post(
+        f"/alerts/{alert_id}/decide", HTMX, label="fraud", reason="stolen_card", version="3", note="my words"
+    )
     assert done.status_code == 200
     assert "my words" in done.text
     async with resources.postgres.reading() as work:

@@ -13,7 +13,7 @@ from backend.synthetic import SOURCE, SyntheticLabel
 from console.pages.behind import find
 from core.acts import people
 from core.acts.audit import system
-from core.acts.casework import labelled_payment
+from core.acts.labels import labelled_payment
 from core.base.clock import from_ms
 from core.base.ids import new_uuid
 from core.base.terms import Label, LabelSource

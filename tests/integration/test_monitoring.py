@@ -19,7 +19,7 @@ from backend.demo import load_history
 from backend.synthetic import SyntheticHistory
 from core.acts import people, registry
 from core.acts.audit import Actor, system
-from core.acts.casework import LabelInput, record_labels
+from core.acts.labels import LabelInput, record_labels
 from core.acts.registry import NewModel
 from core.base.clock import from_ms, rfc3339, to_ms
 from core.base.errors import NotFound

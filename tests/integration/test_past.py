@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from core.acts import people
 from core.acts.audit import system
-from core.acts.casework import LabelInput, record_labels
+from core.acts.labels import LabelInput, record_labels
 from core.base.clock import from_ms, to_ms, utc_now
 from core.base.ids import SourceId, TransactionId, new_uuid
 from core.base.terms import Label, LabelSource
