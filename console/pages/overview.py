@@ -12,7 +12,7 @@ from console.views import overview as views
 from console.views import standing
 from console.views.audit import sealing
 from console.views.days import read_days
-from console.views.overview_charts import charts
+from console.views.overview_charts import charts, more_charts
 from console.views.words import moment
 from core.base.clock import utc_now
 from core.base.errors import InvalidInput
@@ -61,7 +61,8 @@ async def overview_page(request: ConsoleRequest, days: FromQuery[str] = "30") ->
         "tiles": views.tiles(known) if known else [],
         "money_tiles": views.money_tiles(known) if known else [],
         "charts": charts(known) if known else [],
-        "strip": strip,
+        "more_charts": more_charts(known) if known else [],
+        "strip": [*strip, standing.last_payment(sources)],
         "sources": sources,
         "may_audit": may(request.user, Role.LEAD),
     }

@@ -15,7 +15,6 @@ STEP: Final = 10.0
 _BAR: Final = 7.0
 _THIN: Final = 0.6
 """Least height of a bar that is not zero: it must be seen."""
-_LABELS: Final = 5
 _MARK: Final = 1.6
 
 
@@ -100,8 +99,7 @@ def daily(
     note: str = "",
 ) -> DailyChart:
     """`scale`: words of a height at the side. top: the highest value there can be; without, that of the bars."""
-    ticks = nice_ticks(top_of(bars), 4) if top is None else [0.0, top]
-    high = ticks[-1]
+    high = nice_ticks(top_of(bars), 4)[-1] if top is None else top
     both = any(bar.below for bar in bars)
     zero = HEIGHT / 2 if both else HEIGHT
     shapes: list[Shape] = []
@@ -143,8 +141,9 @@ def _stack(parts: Sequence[Part], x: float, zero: float, unit: float, *, up: boo
 
 
 def _along(days: Sequence[date]) -> list[str]:
-    """At most five dates, the first and the last among them, evenly spaced."""
-    if len(days) <= 1:
+    """A few dates, the first and the last among them, evenly spaced: to the day where that can be, else to half a day."""
+    last = len(days) - 1
+    if last < 1:
         return [day_words(day) for day in days]
-    count = next(n for n in range(min(_LABELS, len(days)), 1, -1) if (len(days) - 1) % (n - 1) == 0 or n == 2)
-    return [day_words(days[round(place * (len(days) - 1) / (count - 1))]) for place in range(count)]
+    steps = next((steps for steps in (4, 3, 2) if last % steps == 0), 4 if last > 8 else 1)
+    return [day_words(days[round(place * last / steps)]) for place in range(steps + 1)]

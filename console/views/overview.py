@@ -74,7 +74,7 @@ def _precision_tile(today: Day, measured: Sequence[Day]) -> Tile:
     else:
         value = percent(today.precision)
         if not today.answered:
-            against = _("today so far; %(range)s", range=against)
+            value = _("%(share)s so far", share=value)
     return Tile("precision", _("Precision today"), value, against)
 
 

@@ -1,17 +1,22 @@
 """The overview's charts: one bar a day, outlined where it may still grow."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 
 from console.i18n import gettext as _
 from console.views.daily import Bar, DailyChart, Part, daily, day_words
 from console.views.days import Day, amount_of, currencies, money_words, not_known_yet, quantile, took
-from console.views.words import compact, count, duration, percent, short_money
+from console.views.words import compact, count, percent, short_money
 from core.base.money import exponent_of
 
-CURRENCIES: Final = 3
-"""Those with the most frauds have a chart each."""
+CURRENCIES: Final = 2
+"""Those with the most frauds stand beside the other charts; the rest can be opened."""
+_LONG_S: Final = [
+    *(minutes * 60 for minutes in (1, 2, 4, 10, 20, 30)),
+    *(hours * 3600 for hours in (1, 2, 4, 6, 8, 12)),
+    *(days * 86_400 for days in (1, 2, 4, 6, 10, 20, 30, 60, 100)),
+]
+"""Heights that halve to round times."""
 
 
 def _none_before() -> str:
@@ -109,8 +114,19 @@ def backlog(days: Sequence[Day]) -> DailyChart:
     )
 
 
+def span(seconds: float) -> str:
+    """`30 min`, `6 h`, `2 d`: round times for a scale."""
+    if not seconds:
+        return "0"
+    if seconds >= 86_400:
+        return f"{compact(seconds / 86_400)} d"
+    return f"{compact(seconds / 3600)} h" if seconds >= 3600 else f"{compact(seconds / 60)} min"
+
+
 def deciding(days: Sequence[Day]) -> DailyChart:
     times = [(day, quantile(day.seconds or {}, 0.5), quantile(day.seconds or {}, 0.9)) for day in days]
+
+    longest = max((ninth for _, _, ninth in times if ninth), default=60.0)
 
     def words(day: Day, median: float | None, ninth: float | None) -> str:
         if not day.measured:
@@ -130,7 +146,8 @@ def deciding(days: Sequence[Day]) -> DailyChart:
             )
             for day, median, ninth in times
         ],
-        lambda value: duration(timedelta(seconds=value)) if value else "0",
+        span,
+        top=next((long for long in _LONG_S if long >= longest), longest),
         legend=[("median", _("Median")), ("mark", _("Nine in ten within"))],
         table_head=[_("Day"), _("Median"), _("Nine in ten within"), _("Decisions")],
         table=[
@@ -184,11 +201,18 @@ def worth_of(days: Sequence[Day], currency: str) -> DailyChart:
 
 def charts(days: Sequence[Day]) -> list[tuple[str, DailyChart]]:
     """(id, chart)"""
-    of_money = [(f"money-{currency.lower()}", worth_of(days, currency)) for currency in currencies(days)[:CURRENCIES]]
     return [
         ("volume", volume(days)),
         ("precision", precision(days)),
         ("backlog", backlog(days)),
         ("deciding", deciding(days)),
-        *of_money,
+        *_of_money(days, currencies(days)[:CURRENCIES]),
     ]
+
+
+def more_charts(days: Sequence[Day]) -> list[tuple[str, DailyChart]]:
+    return _of_money(days, currencies(days)[CURRENCIES:])
+
+
+def _of_money(days: Sequence[Day], of: Sequence[str]) -> list[tuple[str, DailyChart]]:
+    return [(f"money-{currency.lower()}", worth_of(days, currency)) for currency in of]

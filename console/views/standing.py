@@ -81,3 +81,11 @@ def source_lines(found: Sequence[SourceState], now: datetime) -> list[SourceLine
     """The one that was silent longest last."""
     ordered = sorted(found, key=lambda one: one.last_at.timestamp() if one.last_at else 0.0, reverse=True)
     return [SourceLine(one.id, one.name, moment(one.last_at, now) if one.last_at else None) for one in ordered]
+
+
+def last_payment(lines: Sequence[SourceLine]) -> Entry:
+    """Of whichever source; `lines` as `source_lines` orders them."""
+    newest = lines[0].last if lines else None
+    if newest is None:
+        return Entry("last-payment", _("Last payment"), _("None yet"), "warn")
+    return Entry("last-payment", _("Last payment"), newest.short, "good", at=newest)

@@ -28,6 +28,7 @@ ROLES = {
     "GET /transactions": "viewer",
     "GET /transactions/{uid:uuid}": "viewer",
     "GET /transactions/{uid:uuid}/reasons/{code:str}": "viewer",
+    "GET /labels": "viewer",
     "GET /models": "viewer",
     "POST /models/train": "lead",
     "POST /models/runs/{run_id:uuid}/cancel": "lead",

@@ -94,8 +94,16 @@ def test_tiles_compare_today_with_the_range() -> None:
     }
     assert (found["opened"].value, found["opened"].against) == ("7", "8 on a day before")
     assert (found["open"].value, found["open"].href) == ("12", "/queue")
+    assert (found["precision"].value, [day.day for day in days(row(0))][-1]) == ("50%", TODAY)
     assert found["precision"].against == "50% over the 2 days that are known"
     assert found["deciding"].value == "7 s"
+
+
+def test_scales_of_time_end_at_round_times() -> None:
+    chart = overview_charts.deciding(days(row(1, seconds={"170": 4}), row(0, seconds={"160": 1})))
+    assert chart.y_labels == ["2 h", "1 h", "0"]
+    assert chart.x_labels == ["18 Nov", "20 Nov", "22 Nov", "24 Nov"]
+    assert len(overview_charts.volume(days(row(0), length=90)).x_labels) == 5
 
 
 def test_a_bar_that_is_not_nought_can_be_seen_and_none_leaves_the_picture() -> None:

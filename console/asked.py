@@ -1,0 +1,42 @@
+"""What addresses ask for, read with care: a day, a place further down a list. A damaged link is told readably."""
+
+from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
+
+from console.i18n import gettext as _
+from console.i18n import reader
+from core.base.errors import InvalidInput
+
+
+def read_day(text: str) -> datetime | None:
+    """Midnight at the beginning of a day `2026-01-31` of the reader's time zone. Raises InvalidInput."""
+    if not text:
+        return None
+    try:
+        return datetime.combine(datetime.strptime(text, "%Y-%m-%d").date(), time(), reader().tz).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(_("“%(text)s” is not a day. Write it like 2026-01-31.", text=text[:40])) from error
+
+
+def read_days(since: str, until: str) -> tuple[datetime | None, datetime | None]:
+    """[since, until), the last day included. Raises InvalidInput."""
+    begins, last = read_day(since), read_day(until)
+    ends = last + timedelta(days=1) if last else None
+    if begins and ends and begins >= ends:
+        raise InvalidInput(_("The last day lies before the first one."))
+    return begins, ends
+
+
+def place_text(moment: datetime, ident: UUID) -> str:
+    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%S.%f%z}_{ident}"
+
+
+def read_place(text: str) -> tuple[datetime, UUID] | None:
+    """What `place_text` made. Raises InvalidInput on anything else."""
+    if not text:
+        return None
+    when, _separator, ident = text.partition("_")
+    try:
+        return datetime.strptime(when, "%Y%m%dT%H%M%S.%f%z"), UUID(ident)
+    except ValueError as error:
+        raise InvalidInput(_("This link to a further page is damaged. Search again.")) from error
