@@ -65,6 +65,7 @@ class Tick:
     x: str
     words: str
     anchor: str
+    """Classes: where its text hangs, and odd for every second one, which a narrow page leaves out."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,9 @@ def _ticks(since: datetime, until: datetime, chosen: str) -> list[Tick]:
     while first <= until:
         if first > since:
             x = _x(first, since, until)
-            ticks.append(Tick(f"{x:.2f}%", f"{first:{form}}", "end" if x > 96 else "start" if x < 4 else "middle"))
+            odd = " odd" if len(ticks) % 2 else ""
+            anchor = "end" if x > 96 else "start" if x < 4 else "middle"
+            ticks.append(Tick(f"{x:.2f}%", f"{first:{form}}", anchor + odd))
         first += step
     return ticks
 
