@@ -25,6 +25,7 @@ from console.pages import (
     settings,
     sign_in,
     transactions,
+    what_if,
 )
 from console.reading import ReaderMiddleware
 from console.stream import alert_stream, live_updates, models_stream, queue_stream
@@ -63,6 +64,7 @@ HANDLERS = [
     transactions.transaction_page,
     behind.behind_page,
     labels.labels_page,
+    what_if.what_if_page,
     models.models_page,
     models.train,
     models.cancel_run,

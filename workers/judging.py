@@ -22,10 +22,12 @@ def judge(
     lineup: Lineup,
     control: ControlSample,
     now: datetime,
+    *,
+    explain: bool = True,
 ) -> list[Verdict]:
     """One verdict per payment, all with the same model and policy. A degraded batch is left to rules and lists.
 
-    now: by which list entries hold or have run out.
+    now: by which list entries hold or have run out. explain: with the reasons of what somebody will look at.
     """
     champion = lineup.champion if status is FeaturesStatus.COMPLETE else None
     scores = champion.scorer.score(matrix) if champion else None
@@ -49,7 +51,7 @@ def judge(
             anomaly=None if anomalies is None else float(anomalies[place]),
         )
         verdicts.append(control.draw(verdict))
-    return _explained(verdicts, matrix, lineup) if champion else verdicts
+    return _explained(verdicts, matrix, lineup) if champion and explain else verdicts
 
 
 def _known(matrix: FloatMatrix, wanted: frozenset[str] | None) -> list[dict[str, float]]:

@@ -31,6 +31,7 @@ from workers.runner import JobContext
 from workers.shadow import shadow_rows
 from workers.suspect import SuspectLane, without_suspects
 from workers.verdicts import Verdict, alert_row, decision_row, events_of
+from workers.what_if import answer_what_ifs
 
 log = structlog.get_logger()
 MESSAGES_AT_ONCE = 32
@@ -40,7 +41,11 @@ ACTOR = system("score")
 async def score(context: JobContext) -> None:
     scorer = _ScoringDesk(context)
     await scorer.prepare()
-    beside = [asyncio.create_task(scorer.lineup.follow()), asyncio.create_task(scorer.features.keep())]
+    beside = [
+        asyncio.create_task(scorer.lineup.follow()),
+        asyncio.create_task(scorer.features.keep()),
+        asyncio.create_task(answer_what_ifs(context.resources.redis, scorer.lineup)),
+    ]
     queues = [score_queue(shard) for shard in range(context.resources.settings.shards)]
     lane = SuspectLane(context.resources, scorer.settle)
     handle = without_suspects(scorer.handle, scorer.take)

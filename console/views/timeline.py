@@ -198,7 +198,7 @@ def _ticks(since: datetime, until: datetime, chosen: str) -> list[Tick]:
     }[chosen]
     first = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = first.replace(hour=0) if step >= timedelta(days=1) else first.replace(hour=first.hour // 6 * 6)
-    ticks = []
+    ticks: list[Tick] = []
     while first <= until:
         if first > since:
             x = _x(first, since, until)
