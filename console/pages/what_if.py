@@ -1,8 +1,10 @@
 """What the scorer would say had one thing about a payment been different. No decision, and recorded nowhere."""
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any, Final
 from uuid import UUID
 
 from litestar import get
@@ -21,6 +23,8 @@ from core.stores import casework, flow
 from core.tables.flow import Decision
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
 
+_AMOUNT: Final = re.compile(r"\d{1,15}(\.\d{1,4})?", re.ASCII)
+
 
 def read_wish(query: Mapping[str, str], currency: str, choices: Choices) -> Wish:
     """Raises InvalidInput in words."""
@@ -37,10 +41,10 @@ def read_wish(query: Mapping[str, str], currency: str, choices: Choices) -> Wish
 def _amount(text: str, currency: str) -> int | None:
     if not text:
         return None
-    try:
-        return to_minor(Decimal(text[:40]), currency)
-    except (InvalidOperation, ValueError, OverflowError):
-        raise InvalidInput(_("“%(text)s” is not an amount. Write it like 1250.50.", text=text[:40])) from None
+    if _AMOUNT.fullmatch(text):
+        with suppress(ValueError):
+            return to_minor(Decimal(text), currency)
+    raise InvalidInput(_("“%(text)s” is not an amount. Write it like 1250.50.", text=text[:40]))
 
 
 def _hour(text: str) -> int | None:

@@ -4,12 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from console.i18n import gettext as _
-from console.i18n import ngettext
-from console.views.words import EntityLink, Moment, compact, count, entity, middle, moment, money, percent
+from console.i18n import ngettext, reader
+from console.views.words import EntityLink, Moment, compact, count, entity, middle, moment, money, offset, percent
 from core.base.terms import EntityKind
 from core.stores.surroundings import MOST_EARLIER, EarlierPayment
 from core.tables.flow import Transaction
@@ -172,9 +172,9 @@ def _standing(below: int, of: int) -> str:
 
 
 def hours(moment_of: datetime, earlier: Sequence[datetime]) -> Hours:
-    """Hours of the day in UTC."""
-    here = moment_of.astimezone(UTC)
-    counts = Counter(past.astimezone(UTC).hour for past in earlier)
+    """Hours of the day where the reader is."""
+    here = moment_of.astimezone(reader().tz)
+    counts = Counter(past.astimezone(reader().tz).hour for past in earlier)
     most = max(counts.values(), default=1)
     step = 100 / 24
     bars = [
@@ -193,8 +193,8 @@ def hours(moment_of: datetime, earlier: Sequence[datetime]) -> Hours:
     ]
     near = sum(1 for past in earlier if _apart(past, here) <= NEAR_HOURS * 3600)
     sentence = _(
-        "Made at %(time)s UTC; %(near)s of %(of)s were made within %(hours)s hours of that time of day.",
-        time=f"{here:%H:%M}", near=count(near), of=count(len(earlier)), hours=NEAR_HOURS,
+        "Made at %(time)s %(zone)s; %(near)s of %(of)s were made within %(hours)s hours of that time of day.",
+        time=f"{here:%H:%M}", zone=offset(here), near=count(near), of=count(len(earlier)), hours=NEAR_HOURS,
     )  # fmt: skip
     return Hours(bars, sentence, unusual=len(earlier) >= 10 and near / len(earlier) < 0.05)
 

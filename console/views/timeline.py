@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from console.i18n import gettext as _
-from console.i18n import ngettext
+from console.i18n import ngettext, reader
 from console.views.words import (
     LABELS,
     OUTCOMES,
@@ -17,6 +17,7 @@ from console.views.words import (
     Moment,
     Score,
     count,
+    day_month,
     entity,
     moment,
     money,
@@ -191,12 +192,8 @@ def _y(amount: int, low: int, high: int) -> float:
 
 
 def _ticks(since: datetime, until: datetime, chosen: str) -> list[Tick]:
-    step, form = {
-        "24h": (timedelta(hours=6), "%H:%M"),
-        "7d": (timedelta(days=1), "%-d %b"),
-        "90d": (timedelta(days=15), "%-d %b"),
-    }[chosen]
-    first = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    step = {"24h": timedelta(hours=6), "7d": timedelta(days=1), "90d": timedelta(days=15)}[chosen]
+    first = since.astimezone(reader().tz).replace(minute=0, second=0, microsecond=0)
     first = first.replace(hour=0) if step >= timedelta(days=1) else first.replace(hour=first.hour // 6 * 6)
     ticks: list[Tick] = []
     while first <= until:
@@ -204,7 +201,7 @@ def _ticks(since: datetime, until: datetime, chosen: str) -> list[Tick]:
             x = _x(first, since, until)
             odd = " odd" if len(ticks) % 2 else ""
             anchor = "end" if x > 96 else "start" if x < 4 else "middle"
-            ticks.append(Tick(f"{x:.2f}%", f"{first:{form}}", anchor + odd))
+            ticks.append(Tick(f"{x:.2f}%", f"{first:%H:%M}" if chosen == "24h" else day_month(first), anchor + odd))
         first += step
     return ticks
 

@@ -30,7 +30,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """score: calibrated probability; None without a model. hits: what the rules that hit say."""
+    """score: calibrated probability; None without a model. hits: what the rules and lists that hit say."""
 
     score: float | None
     outcome: Outcome
