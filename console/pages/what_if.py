@@ -125,6 +125,7 @@ async def _considered(request: ConsoleRequest, desk: Desk) -> dict[str, Any]:
             "then": views.verdict(then) if wish.any else None,
             "moved": views.moved(desk, variants[1].features),
             "clearing": views.clearing(desk, singles, each, f"/alerts/{request.path_params['alert_id']}/what-if"),
+            "strongest": views.strongest(desk, own, singles, each),
             "said": views.said_words(answer, desk.decision.model_id),
             "alerted": own.outcome != "approve",
         }

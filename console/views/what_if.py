@@ -115,6 +115,18 @@ def clearing(desk: Desk, wishes: Sequence[Wish], said: Sequence[Said], address: 
     return list(found.values())
 
 
+def strongest(desk: Desk, own: Said, wishes: Sequence[Wish], said: Sequence[Said]) -> str:
+    """Which single change lowers the score most; empty where none lowers it, or no model scored."""
+    scored = [(each.score, place) for place, each in enumerate(said) if each.score is not None]
+    if not scored or own.score is None or min(scored)[0] >= own.score:
+        return ""
+    best, place = min(scored)
+    return _(
+        "The strongest of them, %(change)s, takes the score from %(was)s to %(best)s.",
+        change=_change_words(desk, wishes[place]), was=score(own.score).percent, best=score(best).percent,
+    )  # fmt: skip
+
+
 def _named(wish: Wish) -> list[tuple[str, object]]:
     return [
         ("amount", wish.amount_minor),
