@@ -10,6 +10,7 @@ from litestar.template import TemplateConfig
 from console.access import PageHeaders, SessionMiddleware, only_from_here
 from console.assets import ASSETS, static_router
 from console.i18n import teach
+from console.keys import shortcuts
 from console.navigation import WaitingLetters
 from console.pages import (
     alert,
@@ -17,6 +18,7 @@ from console.pages import (
     behind,
     dead_letters,
     desk,
+    jump,
     labels,
     model,
     models,
@@ -45,6 +47,8 @@ HANDLERS = [
     settings.end_session,
     settings.end_other_sessions,
     settings.choose_theme,
+    settings.choose_keys,
+    jump.jump_page,
     settings.choose_language,
     overview.overview_page,
     queue.queue_page,
@@ -109,7 +113,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     teach(environment)
-    environment.globals["asset"] = ASSETS.href
+    environment.globals |= {"asset": ASSETS.href, "shortcuts": shortcuts}
     return environment
 
 

@@ -1,6 +1,7 @@
 """What people set for themselves: how they read and work, their password, their sessions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -130,15 +131,19 @@ async def choose_theme(request: ConsoleRequest, data: URLEncodedBody[dict[str, s
     """From the menu of every page; the page's script shows the theme before the answer is here."""
     theme = _one_of(Theme, data.get("theme", ""))
     async with resources_of(request).postgres.unit_of_work() as work:
-        before = profile_of(request.user.user)
-        await profiles.change_profile(work, _me(request), _with_theme(before, theme))
+        await profiles.change_profile(work, _me(request), replace(profile_of(request.user.user), theme=theme))
     answer = see_other(safe_next(data.get("next", "")))
     answer.set_cookie(kept_cookie(request, THEME_COOKIE, theme.value))
     return answer
 
 
-def _with_theme(before: Profile, theme: Theme) -> Profile:
-    return Profile(before.language, before.time_zone, theme, before.density, before.single_keys)
+@post("/settings/keys", guards=[require(Role.VIEWER)])
+async def choose_keys(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]]) -> Page:
+    """From the map of keys."""
+    wanted = replace(profile_of(request.user.user), single_keys="single_keys" in data)
+    async with resources_of(request).postgres.unit_of_work() as work:
+        await profiles.change_profile(work, _me(request), wanted)
+    return see_other(safe_next(data.get("next", "")))
 
 
 @post("/language", guards=[public])

@@ -1,4 +1,4 @@
-// What HTML cannot do by itself: keeping ages current, the live list that never jumps under the hand, shortcuts, themes.
+// What HTML cannot do by itself: keeping ages current, the live list that never jumps under the hand, themes. (The keyboard: keys.js.)
 // Every page works without this file.
 (() => {
   "use strict";
@@ -164,38 +164,8 @@
     for (const button of event.target.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === theme));
   });
 
-  // ---- keyboard ----
-  const keys = byId("keys"), keysOn = byId("keys-on"), keysButton = byId("keys-button");
-  const remembered = () => { try { return localStorage.getItem("ronda-keys") !== "off"; } catch { return true; } };
-  if (keys) {
-    keysButton.hidden = false;
-    keysButton.addEventListener("click", () => keys.showModal());
-    keysOn.checked = remembered();
-    keysOn.addEventListener("change", () => { try { localStorage.setItem("ronda-keys", keysOn.checked ? "on" : "off"); } catch { /* private window */ } });
-  }
-  const PLACES = { q: "/queue", t: "/transactions", m: "/models", a: "/audit" };
-  const BUTTONS = { f: "label-fraud", l: "label-legitimate", u: "label-unsure", n: "note-body", c: "claim" };
-  let afterG = 0;
-  function move(step) {
-    const links = [...document.querySelectorAll(".row-link")];
-    if (!links.length) return;
-    const here = links.indexOf(document.activeElement);
-    const next = links[here < 0 ? 0 : Math.min(Math.max(here + step, 0), links.length - 1)];
-    next.focus();
-    next.scrollIntoView({ block: "nearest" });
-  }
+  // ---- the menu, by keyboard ----
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && byId("user-menu")?.open) { byId("user-menu").open = false; byId("user-summary").focus(); }
-    if (!keys || keys.open || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.matches("input, textarea, select, [contenteditable]") || !keysOn.checked) return;
-    const key = event.key;
-    if (Date.now() - afterG < 1200 && PLACES[key]) location.href = PLACES[key];
-    else if (key === "g") afterG = Date.now();
-    else if (key === "j" || key === "k") move(key === "j" ? 1 : -1);
-    else if (key === "?") keys.showModal();
-    else if (key === "/") { byId("q") ? byId("q").focus() : location.href = "/transactions"; }
-    else if (BUTTONS[key] && byId(BUTTONS[key])) byId(BUTTONS[key]).focus();
-    else return;
-    event.preventDefault();
   });
 })();

@@ -56,6 +56,8 @@ ROLES = {
     "POST /sign-out": "viewer",
     "POST /theme": "viewer",
     "POST /language": "public",
+    "POST /settings/keys": "viewer",
+    "GET /jump": "viewer",
     "GET /settings": "viewer",
     "POST /settings": "viewer",
     "POST /settings/password": "viewer",

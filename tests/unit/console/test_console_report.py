@@ -36,7 +36,9 @@ def a_model(metrics: dict[str, Any], **changes: Any) -> RegisteredModel:
 
 def page_of(model: RegisteredModel) -> str:
     """The rendered page, as a viewer sees it."""
-    user = SimpleNamespace(name="A viewer", role="viewer", email="viewer@localhost", density="compact")
+    user = SimpleNamespace(
+        name="A viewer", role="viewer", email="viewer@localhost", density="compact", single_keys=True
+    )
     context = {"user": user, "csrf_token": "t", "theme": "system", "themes": [], "path": f"/models/{model.id}"}
     shown = report(model, None, {}, NOW)
     return (
