@@ -1,0 +1,56 @@
+"""Whoever sits before it: by keyboard alone, in another language, with keys that must not act."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
+
+
+def test_from_signing_in_to_a_decision_by_keyboard_alone(
+    page: Page, product: Product, complaints: Complaints
+) -> None:
+    customer = product.post_suspicious()
+    page.goto("/sign-in")
+    expect(page.get_by_label("E-mail address")).to_be_focused()
+    page.keyboard.type("analyst@localhost")
+    page.keyboard.press("Tab")
+    page.keyboard.type(product.passwords["analyst@localhost"])
+    page.keyboard.press("Enter")
+    expect(page.locator("#live-chip")).to_have_attribute("data-state", "live")
+    row = alert_row(page, customer).locator("a.row-link")
+    for _ in range(60):
+        page.keyboard.press("j")
+        if row.get_attribute("aria-current"):
+            break
+    expect(row).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    expect(row).to_be_focused()
+    page.keyboard.press("o")
+    expect(page).to_have_url(re.compile("/alerts/"))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+def test_the_palette_finds_places_acts_and_ids(
+    page: Page, sign_in: SignIn, suspicious: str, complaints: Complaints
+) -> None:
+    sign_in(page, "analyst")
+    page.keyboard.press("Control+k")
+    field = page.get_by_role("combobox", name="Find a place")
+    expect(field).to_be_focused()
+    page.keyboard.type("trans")
+    expect(page.get_by_role("option", selected=True)).to_have_text(re.compile("Transactions"))
+    field.fill(suspicious)
+    expect(page.get_by_role("option", name=suspicious)).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(suspicious))
+    page.keyboard.press("g")
+    page.keyboard.press("m")
+    expect(page).to_have_url(re.compile("/models"))
+    page.keyboard.press("/")
+    expect(page.locator(":focus")).to_have_attribute("name", "q")
+    page.keyboard.type("gq?jk")  # typed, not heard
+    expect(page.locator(":focus")).to_have_value("gq?jk")
+    expect(page.get_by_role("dialog")).to_have_count(0)
