@@ -36,6 +36,8 @@ _TABLE: Final[Mapping[str, tuple[Shortcut, ...]]] = {
         Shortcut("x", "row:select", marked("Select the row, or take it out of the selection")),
         Shortcut("J", "row:extend-next", marked("Select on, downwards")),
         Shortcut("K", "row:extend-previous", marked("Select on, upwards")),
+        Shortcut("]", "list:next", marked("From an alert: the next one of the list")),
+        Shortcut("[", "list:previous", marked("From an alert: the one before it in the list")),
         Shortcut("Escape", "clear", marked("Drop the selection")),
     ),
     EVERYWHERE: (

@@ -1,5 +1,6 @@
 // The keyboard. Keys and what they do come from the map (#keys), so that the map tells the truth; an element with
-// data-key="c" is pressed by c (a field is focused), or only focused where it also has data-key-focus.
+// data-key="c" is pressed by c (a field is focused), or only focused where it also has data-key-focus; then the focus goes
+// to the first match of data-key-then.
 // A small listener of our own: it goes by the letter that is typed, wherever it sits, also one that needs Shift on
 // this keyboard (? and / do on many), and waits for the second key of a pair.
 import { openPalette } from "./palette.js";
@@ -53,6 +54,21 @@ document.addEventListener("htmx:after:swap", () => {
   if (lost) link.focus({ preventScroll: true });
 });
 
+// ---- from one alert to its neighbour in the list it was opened from ----
+const LIST = "ronda-list";
+const onAlert = /^\/alerts\/[^/]+$/;
+function remember() {
+  const paths = rowLinks().map((link) => link.pathname).filter((path) => onAlert.test(path));
+  if (paths.length) try { sessionStorage.setItem(LIST, JSON.stringify(paths)); } catch { /* private window */ }
+}
+if (!onAlert.test(location.pathname)) document.addEventListener("click", (event) => { if (event.target.closest?.(".row-link")) remember(); });
+function beside(step) {
+  let paths = [];
+  try { paths = JSON.parse(sessionStorage.getItem(LIST) ?? "[]"); } catch { /* none */ }
+  const at = paths.indexOf(location.pathname);
+  if (at >= 0 && paths[at + step]) location.href = paths[at + step];
+}
+
 // ---- what keys press ----
 function target(key) {
   const wanted = `[data-key="${CSS.escape(key)}"]`;
@@ -65,6 +81,7 @@ export function press(element) {
     element.focus();
     element.scrollIntoView({ block: "nearest" });
   } else element.click();
+  if (element.dataset.keyThen) [...document.querySelectorAll(element.dataset.keyThen)].find(seen)?.focus();
 }
 export const titleOf = (element) => element.dataset.keyTitle ?? element.getAttribute("aria-label") ?? (element.labels?.[0] ?? element).textContent.trim().replace(/\s+/g, " ");
 export const pressable = () => [...document.querySelectorAll("[data-key]")].filter((element) => seen(element) && !element.disabled);
@@ -93,6 +110,8 @@ const DOES = {
   "row:select": () => checkOf(byId(current))?.click(),
   "row:extend-next": () => extend(1),
   "row:extend-previous": () => extend(-1),
+  "list:next": () => beside(1),
+  "list:previous": () => beside(-1),
   clear: () => document.querySelectorAll(".row-check:checked").forEach((box) => box.click()),
   search,
   palette: openPalette,
@@ -100,7 +119,7 @@ const DOES = {
 };
 function act(name) {
   const [kind, id] = name.split(/:(.*)/s);
-  if (kind === "press") byId(id)?.click();
+  if (kind === "press") byId(id)?.click(); // a place this person may not see has no link
   else DOES[name]();
 }
 

@@ -1,16 +1,13 @@
 """Whoever sits before it: by keyboard alone, in another language, with keys that must not act."""
 
 import re
-from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
 
 
-def test_from_signing_in_to_a_decision_by_keyboard_alone(
-    page: Page, product: Product, complaints: Complaints
-) -> None:
+def test_from_signing_in_to_a_decision_by_keyboard_alone(page: Page, product: Product, complaints: Complaints) -> None:
     customer = product.post_suspicious()
     page.goto("/sign-in")
     expect(page.get_by_label("E-mail address")).to_be_focused()
@@ -30,7 +27,18 @@ def test_from_signing_in_to_a_decision_by_keyboard_alone(
     expect(row).to_be_focused()
     page.keyboard.press("o")
     expect(page).to_have_url(re.compile("/alerts/"))
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.keyboard.press("c")
+    expect(page.locator("#lease")).to_be_visible()
+    page.keyboard.press("1")
+    expect(page.locator("#label-fraud")).to_be_checked()
+    expect(page.locator(".reasons-fraud button").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#desk .verdict")).to_contain_text("Fraud")
+    page.keyboard.press("z")
+    expect(page.locator("#lease, #claim").first).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("q")
+    expect(page.get_by_role("heading", name="Queue")).to_be_visible()
 
 
 def test_the_palette_finds_places_acts_and_ids(
