@@ -45,7 +45,8 @@ class Search:
 
 
 def read_search(query: Mapping[str, str]) -> Search:
-    search = Search({name: query.get(name, "").strip()[:200] for name in _FIELDS})
+    typed = {name: query.get(name, "").replace("\x00", "")[:200] for name in _FIELDS}
+    search = Search({name: text if name in set(EntityKind) else text.strip() for name, text in typed.items()})
     given = search.given
     entities = [(kind, given[kind]) for kind in EntityKind if given[kind]]
     if len(entities) > 1:

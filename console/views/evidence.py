@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from console.views.charts import Step, Waterfall, waterfall
 from console.views.features import feature_value
+from console.views.lists import LISTS, hit_words
 from console.views.payments import entity_of
 from console.views.reasons import Reason, reason
 from console.views.words import (
@@ -17,12 +18,13 @@ from console.views.words import (
     Score,
     count,
     entity,
+    entity_href,
     moment,
     money,
     score,
     signed,
 )
-from core.base.terms import EntityKind, FeaturesStatus, Outcome
+from core.base.terms import EntityKind, EntityList, FeaturesStatus, Outcome
 from core.tables.flow import Decision, Transaction
 from models.features.catalogue import CATALOGUE_VERSION, FEATURES, GROUPS
 
@@ -104,6 +106,8 @@ class RuleHitView:
     text: str
     outcome: str
     kind: str
+    href: str = ""
+    """Of the listed entity's page, where a list hit."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,13 @@ def judgement(row: Decision, transaction: Transaction, now: datetime) -> Judgeme
 
 
 def _rule_hit(hit: Mapping[str, Any]) -> RuleHitView:
-    return RuleHitView(hit["code"], hit["text"], OUTCOMES[Outcome(hit["outcome"])], hit["outcome"])
+    outcome = Outcome(hit["outcome"])
+    if "list" not in hit:
+        return RuleHitView(hit["code"], hit["text"], OUTCOMES[outcome], outcome)
+    entity_list, kind = EntityList(hit["list"]), EntityKind(hit["entity"])
+    colour = "none" if entity_list is EntityList.SNOOZE else outcome.value
+    href = entity_href(kind, hit["entity_id"])
+    return RuleHitView(hit["code"], hit_words(hit["text"]), LISTS[entity_list], colour, href)
 
 
 def _waterfall(row: Decision, transaction: Transaction) -> Waterfall | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, unquote
 
 from babel import Locale
 from babel.numbers import format_currency, format_decimal, get_currency_symbol, get_decimal_symbol, get_group_symbol
@@ -292,7 +292,7 @@ def score(probability: float | None) -> Score:
 
 @dataclass(frozen=True)
 class EntityLink:
-    """An entity with the page that shows its payments."""
+    """An entity with its page."""
 
     kind: str
     title: str
@@ -305,7 +305,18 @@ def entity(kind: EntityKind, ident: str | None) -> EntityLink | None:
     if not ident:
         return None
     title, icon = ENTITIES[kind]
-    return EntityLink(kind.value, title, icon, ident, f"/transactions?{urlencode({kind.value: ident})}")
+    return EntityLink(kind.value, title, icon, ident, entity_href(kind, ident))
+
+
+def entity_href(kind: EntityKind, ident: str) -> str:
+    """Whatever characters the id has. Browsers take `.` and `..` for steps of a path, so such an id is written behind a `~`."""
+    safe = f"~{ident}" if ident in (".", "..") or ident.startswith("~") else ident
+    return f"/entities/{kind.value}/{quote(safe, safe='')}"
+
+
+def entity_id_of(written: str) -> str:
+    """The id that `entity_href` wrote as the last part of its path."""
+    return unquote(written).removeprefix("~")
 
 
 def middle(text: str, most: int = 22) -> str:

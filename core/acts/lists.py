@@ -1,5 +1,6 @@
 """Putting entities on lists and taking them off: one unit of work, audit and bell each. The actor's role is looked up here."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,6 +26,7 @@ MAX_REASON: Final = 300
 SNOOZE_AT_MOST: Final = timedelta(days=90)
 ANALYST_AT_MOST: Final = timedelta(days=30)
 """How far ahead an analyst may allow or deny; longer, or without an end, is for a lead."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _BY_LEADS: Final = frozenset({EntityList.ALLOW, EntityList.DENY})
 _LONGEST_ID: Final = {
     EntityKind.CUSTOMER: 64,
@@ -108,10 +110,9 @@ def reaches(role: Role, entity_list: EntityList, expires_at: datetime | None, no
     return expires_at is not None and expires_at <= now + ANALYST_AT_MOST
 
 
-def named_entity(kind: EntityKind, typed: str) -> str:
+def named_entity(kind: EntityKind, ident: str) -> str:
     """An entity's id as payments carry it. Raises InvalidInput."""
-    ident = typed.strip()
-    if not ident or len(ident) > _LONGEST_ID[kind] or not ident.isprintable():
+    if not ident.strip() or len(ident) > _LONGEST_ID[kind] or _CONTROL.search(ident):
         raise _invalid("entity_id", f"an id has 1 to {_LONGEST_ID[kind]} printable characters")
     if looks_like_card_number(ident):
         raise _invalid("entity_id", "this looks like a card number; lists hold the token that payments carry")

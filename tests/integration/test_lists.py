@@ -81,7 +81,7 @@ async def test_every_act_is_on_the_trail_in_the_order_of_changes_and_rings(resou
     async with resources.redis.pubsub() as bells:
         await bells.subscribe(BELL_LISTS)
         await bells.get_message(timeout=2)
-        row = await add(resources, DENY, f"  {card} ", days=2, reason="sold\n on  a forum")
+        row = await add(resources, DENY, card, days=2, reason="sold\n on  a forum")
         rung = await bells.get_message(timeout=5)
     assert rung is not None
     assert json.loads(rung["data"]) == [str(row.id)]

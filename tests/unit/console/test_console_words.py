@@ -1,7 +1,7 @@
 """Formatting: what people read."""
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
@@ -101,9 +101,13 @@ def test_score_in_words(probability: float | None, word: str, level: int) -> Non
 
 
 def test_entity_links_carry_any_id_safely() -> None:
-    link = words.entity(EntityKind.CARD, "a&b=c d/é")
-    assert link is not None
-    assert parse_qs(urlsplit(link.href).query) == {"card": ["a&b=c d/é"]}
+    for ident in ("a&b=c d/é", "..", ".", "~", "~.", "%2F", "?#"):
+        link = words.entity(EntityKind.CARD, ident)
+        assert link is not None
+        path = urlsplit(link.href).path
+        assert (path, path.count("/")) == (link.href, 3)
+        assert words.entity_id_of(path.rpartition("/")[2]) == ident
+        assert path == urljoin("http://here/x", path).removeprefix("http://here")  # no step of a path
     assert words.entity(EntityKind.CARD, None) is None
 
 
