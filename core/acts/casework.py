@@ -94,13 +94,27 @@ async def claim(
 ) -> Alert:
     """Take an alert for `lease`; claiming one's own again extends it."""
     alert, now = await for_change(work, alert_id), utc_now()
+    check_can_claim(alert, user_id, now)
+    same_version(alert, version)
+    await claim_locked(work, redis, [alert], user_id, until=now + lease, by=by)
+    return alert
+
+
+def check_can_claim(alert: Alert, user_id: UUID, now: datetime) -> None:
+    """Raises NotAllowedNow."""
     if alert.status == AlertStatus.CLOSED.value:
         raise NotAllowedNow("this alert is closed")
     if held_by_other(alert, user_id, now):
         raise NotAllowedNow("a colleague has claimed this alert")
-    same_version(alert, version)
-    give(alert, user_id, now + lease)
-    return await _changed(work, redis, alert, Event(by, Action.ALERT_CLAIM, "alert", str(alert.id)))
+
+
+async def claim_locked(
+    work: UnitOfWork, redis: Redis, alerts: Sequence[Alert], user_id: UUID, *, until: datetime, by: Actor
+) -> None:
+    """For alerts that are locked and were checked."""
+    for alert in alerts:
+        give(alert, user_id, until)
+    await changed(work, redis, alerts, [Event(by, Action.ALERT_CLAIM, "alert", str(alert.id)) for alert in alerts])
 
 
 async def keep_claim(work: UnitOfWork, alert_id: AlertId, user_id: UserId, *, lease: timedelta) -> Alert:
@@ -123,11 +137,23 @@ async def release(
 ) -> Alert:
     """Give one's own claim back."""
     alert = await for_change(work, alert_id)
+    check_can_release(alert, user_id)
+    same_version(alert, version)
+    await release_locked(work, redis, [alert], by=by)
+    return alert
+
+
+def check_can_release(alert: Alert, user_id: UUID) -> None:
+    """Raises NotAllowedNow."""
     if alert.status != AlertStatus.CLAIMED.value or alert.claimed_by != user_id:
         raise NotAllowedNow("you have not claimed this alert")
-    same_version(alert, version)
-    _let_go(alert)
-    return await _changed(work, redis, alert, Event(by, Action.ALERT_RELEASE, "alert", str(alert.id)))
+
+
+async def release_locked(work: UnitOfWork, redis: Redis, alerts: Sequence[Alert], *, by: Actor) -> None:
+    """For alerts that are locked and were checked."""
+    for alert in alerts:
+        _let_go(alert)
+    await changed(work, redis, alerts, [Event(by, Action.ALERT_RELEASE, "alert", str(alert.id)) for alert in alerts])
 
 
 async def release_expired(work: UnitOfWork, redis: Redis, *, by: Actor, limit: int = 200) -> int:
@@ -158,10 +184,7 @@ async def hand_over(
     """Give an alert that nobody else has to a colleague, whose claim it is for `lease`."""
     alert, now = await for_change(work, alert_id), utc_now()
     same_version(alert, version)
-    if alert.status == AlertStatus.CLOSED.value:
-        raise NotAllowedNow("this alert is closed")
-    if held_by_other(alert, user_id, now):
-        raise NotAllowedNow("a colleague has claimed this alert")
+    check_can_claim(alert, user_id, now)
     colleague = await people.user(work, to)
     if colleague is None or colleague.disabled_at or Role(colleague.role) not in WORKING_ROLES:
         raise InvalidInput("this person may not work on alerts")

@@ -147,7 +147,7 @@ async def undo(
 
 def check_can_undo(verdict: Verdict | None, user_id: UUID, now: datetime) -> None:
     """Raises NotAllowedNow."""
-    if verdict is None:
+    if verdict is None or verdict.undone_at:
         raise NotAllowedNow("there is no decision to take back")
     if verdict.decided_by != user_id:
         raise NotAllowedNow("only the one who decided can take it back")

@@ -148,6 +148,25 @@ def test_bus_implementations_are_imported_by_resources_only() -> None:
     assert users == {"core/infra/resources.py"}
 
 
+READS_LABELS = re.compile(r"(?:FROM|JOIN) label\b|select\(TransactionLabel")
+LEAVES_OUT_WITHDRAWN = re.compile(r"withdrawn_at|_STANDS\b|_COUNTS\b")
+READS_WITHDRAWN_TOO = {
+    "core/stores/overview.py: spoken_of": "a day is measured again also because a label was withdrawn",
+}
+
+
+def test_every_reader_of_labels_leaves_out_those_that_were_withdrawn() -> None:
+    readers = {
+        f"{name_of(path)}: {getattr(node, 'name', node.lineno)}": source
+        for path in python_files("core/stores")
+        for node in syntax(path).body
+        if READS_LABELS.search(source := ast.get_source_segment(path.read_text(), node) or "")
+    }
+    assert len(readers) > 10
+    told = {name for name, source in readers.items() if not LEAVES_OUT_WITHDRAWN.search(source)}
+    assert told == READS_WITHDRAWN_TOO.keys()
+
+
 TEMPLATE_NAME = re.compile(r"""["']([\w./-]+\.html)["']""")
 
 
