@@ -68,11 +68,13 @@ _CONDITIONS: Final = {
     Which.IMPORTED: "",
     Which.CONFLICT: """
         AND l.label <> :unsure AND EXISTS (SELECT FROM label AS o WHERE o.transaction_uid = l.transaction_uid
-            AND o.label_source <> l.label_source AND o.label <> l.label AND o.label <> :unsure)
+            AND o.label_source <> l.label_source AND o.label <> l.label AND o.label <> :unsure
+            AND o.withdrawn_at IS NULL)
     """,
     Which.OVERTURNED: """
         AND l.label = :fraud AND EXISTS (SELECT FROM label AS o WHERE o.transaction_uid = l.transaction_uid
-            AND o.label_source = :analyst AND o.label = :legitimate AND o.received_at <= l.received_at)
+            AND o.label_source = :analyst AND o.label = :legitimate AND o.received_at <= l.received_at
+            AND o.withdrawn_at IS NULL)
     """,
 }
 # Each source's own index is walked from its newest label on, and what they find is merged: no sort over the table.
@@ -80,7 +82,7 @@ _WALK: Final = """
     FROM unnest(CAST(:sources AS text[])) AS source (name)
     CROSS JOIN LATERAL (
         SELECT * FROM label WHERE label_source = source.name AND (received_at, id) < (:place_at, :place_id)
-        AND received_at >= :since ORDER BY received_at DESC, id DESC LIMIT :examined) AS l
+        AND received_at >= :since AND withdrawn_at IS NULL ORDER BY received_at DESC, id DESC LIMIT :examined) AS l
 """
 
 
@@ -126,7 +128,7 @@ async def by_id(work: UnitOfWork, ids: Sequence[UUID]) -> Sequence[TransactionLa
     """Newest received first."""
     query = (
         select(TransactionLabel)
-        .where(col(TransactionLabel.id).in_(ids))
+        .where(col(TransactionLabel.id).in_(ids), col(TransactionLabel.withdrawn_at).is_(None))
         .order_by(col(TransactionLabel.received_at).desc(), col(TransactionLabel.id).desc())
         .limit(len(ids))
     )
@@ -137,7 +139,7 @@ async def about(work: UnitOfWork, uids: Sequence[UUID]) -> Sequence[TransactionL
     """Every label of these payments, oldest received first."""
     query = (
         select(TransactionLabel)
-        .where(col(TransactionLabel.transaction_uid).in_(uids))
+        .where(col(TransactionLabel.transaction_uid).in_(uids), col(TransactionLabel.withdrawn_at).is_(None))
         .order_by(col(TransactionLabel.received_at), col(TransactionLabel.id))
         .limit(len(uids) * 8)
     )
