@@ -15,6 +15,7 @@ from console.navigation import WaitingLetters
 from console.pages import (
     alert,
     audit,
+    audit_acts,
     behind,
     bulk,
     dead_letters,
@@ -98,6 +99,8 @@ HANDLERS = [
     dead_letters.discard,
     audit.audit_page,
     audit.audit_proof,
+    audit_acts.verify,
+    audit_acts.export_trail,
     queue_stream,
     alert_stream,
     models_stream,

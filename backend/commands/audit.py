@@ -127,7 +127,7 @@ def audit_export(
 
     Seals are exported whole, so a few events around the span come along. The export itself goes on the trail.
     """
-    from backend.audit_bundle.writing import Bundle, Span, export
+    from core.acts.audit_bundle.writing import Bundle, Span, export
 
     settings = settings_beside(data_dir)
     keys, span = trusted_keys(settings), Span(_moment("since", since), _moment("until", until))

@@ -1,75 +1,75 @@
-"""The audit trail: filters, keyset paging, one subject's timeline, how sealing stands, and each event's proof."""
+"""The audit trail: filters, keyset paging, one object's timeline, how sealing stands and how far it was checked, each event's proof."""
 
 import json
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from litestar import MediaType, Response, get
 from litestar.params import FromPath, FromQuery
 
 from console.access import ConsoleRequest, require, resources_of
+from console.i18n import gettext as _
 from console.shell import Page, is_fragment, render
-from console.views.audit import ACTIONS, ACTOR_TYPES, audit_row, sealing, trail_href, user_ids
+from console.trail import read_asked, with_payment
+from console.views.audit import ACTIONS, ACTOR_TYPES, RESULTS, audit_row, page_of, sealing, trail_href, user_ids
+from console.views.trail import check_state, object_word, timeline
+from core.acts.audit_check import last_check
 from core.acts.audit_proof import prove
 from core.base.clock import utc_now
 from core.base.errors import InvalidInput
-from core.base.terms import Action, ActorType, Role
+from core.base.terms import Role
+from core.infra.postgres import UnitOfWork
 from core.stores import ledger, people, seals
-from core.stores.ledger import AuditFilter
 
-PAGE = 50
+PAGE: Final = 50
 
 
 def _before(text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InvalidInput("This link to a further page is damaged. Go back to the first page.")
+        raise InvalidInput(_("This link to a further page is damaged. Go back to the first page."))
     return int(text)
 
 
-def _chosen(action: str, actor_type: str, actor_id: str, subject_type: str, subject_id: str) -> AuditFilter:
-    if action and action not in set(Action):
-        raise InvalidInput(f"The trail knows no act {action!r}.")
-    if actor_type and actor_type not in set(ActorType):
-        raise InvalidInput(f"The trail knows no actor type {actor_type!r}.")
-    return AuditFilter(action, actor_type, actor_id.strip(), subject_type.strip(), subject_id.strip())
-
-
 @get("/audit", guards=[require(Role.LEAD)])
-async def audit_page(
-    request: ConsoleRequest,
-    action: FromQuery[str] = "",
-    actor_type: FromQuery[str] = "",
-    actor_id: FromQuery[str] = "",
-    subject_type: FromQuery[str] = "",
-    subject_id: FromQuery[str] = "",
-    before: FromQuery[str] = "",
-) -> Page:
-    chosen, below, now = _chosen(action, actor_type, actor_id, subject_type, subject_id), _before(before), utc_now()
+async def audit_page(request: ConsoleRequest, before: FromQuery[str] = "") -> Page:
+    asked, below, now = read_asked(dict(request.query_params.items())), _before(before), utc_now()
     async with resources_of(request).postgres.reading() as work:
-        events = await ledger.page(work, chosen, before_id=below, limit=PAGE + 1)
+        events = await ledger.page(work, await with_payment(work, asked), before_id=below, limit=PAGE + 1)
         users = await people.users(work)
         names = await people.names_of(work, user_ids((event.actor_type, event.actor_id) for event in events))
         sealed = await seals.sealing(work, [event.xid for event in events])
-        state = sealing(
-            await seals.newest(work), await seals.newest_checkpoint(work), await seals.oldest_unsealed(work), now
-        )
+        state = {} if asked.subject or below else await _state(work)
     shown = events[:PAGE]
     more = str(shown[-1].id) if len(events) > PAGE else ""
     context: dict[str, Any] = {
         "rows": [audit_row(event, names, now, sealed) for event in shown],
-        "chosen": vars(chosen),
-        "sealing": state,
-        "narrowed": any(vars(chosen).values()),
-        "subject": f"{chosen.subject_type.replace('_', ' ')} {chosen.subject_id}" if chosen.subject_id else "",
+        "days": timeline(shown, names, now, sealed, asked.subject) if asked.subject else [],
+        "given": asked.given,
+        "narrowed": any(asked.given.values()),
+        "subject": asked.subject,
+        "subject_word": object_word(asked.subject[0]) if asked.subject else "",
+        "subject_href": page_of(*asked.subject) if asked.subject else "",
         "actions": [(known.value, words) for known, words in ACTIONS.items()],
         "actor_types": [(known.value, words) for known, words in ACTOR_TYPES.items()],
+        "results": [(known.value, words) for known, words in RESULTS.items()],
         "people": [(str(user.id), user.name, user.email) for user in users],
-        "more_href": trail_href(chosen, before=more) if more else "",
+        "more_href": trail_href(asked.given, before=more) if more else "",
+        **state,
     }
-    fragment = is_fragment(request) and before
-    return render(request, "_audit_more.html" if fragment else "audit.html", context)
+    if is_fragment(request) and before:
+        return render(request, "_timeline_more.html" if asked.subject else "_audit_more.html", context)
+    return render(request, "timeline.html" if asked.subject else "audit.html", context)
+
+
+async def _state(work: UnitOfWork) -> dict[str, Any]:
+    now, newest, checked = utc_now(), await seals.newest(work), await last_check(work)
+    names = await people.names_of(work, user_ids([checked.by])) if checked else {}
+    return {
+        "sealing": sealing(newest, await seals.newest_checkpoint(work), await seals.oldest_unsealed(work), now),
+        "check": check_state(checked, newest, names, now),
+    }
 
 
 @get("/audit/{event_id:uuid}/proof", guards=[require(Role.LEAD)])

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from console.i18n import Words, marked
-from console.views.words import Moment, ago, compact, middle, moment
+from console.i18n import gettext as _
+from console.views.words import Moment, ago, compact, count, middle, moment
 from core.acts.audit import recomputed_leaf
 from core.base.terms import Action, ActorType, Result
-from core.stores.ledger import AuditFilter
 from core.stores.seals import Unsealed
 from core.tables.ledger import AuditCheckpoint, AuditEvent, AuditSeal
 
@@ -123,16 +123,24 @@ BEHIND_S: Final = 30.0
 def sealing(seal: AuditSeal | None, checkpoint: AuditCheckpoint | None, unsealed: Unsealed, now: datetime) -> Sealing:
     waits = ago(timedelta(seconds=unsealed.seconds))
     behind = unsealed.seconds > BEHIND_S
+    if unsealed.id is None:
+        waiting = _("Nothing waits")
+    else:
+        waiting = _("The oldest waits %(time)s", time=waits) if behind else _("Less than half a minute")
     return Sealing(
-        seal=f"{seal.n:,}" if seal else "",
+        seal=count(seal.n) if seal else "",
         at=moment(seal.at, now) if seal else None,
-        waiting="Nothing waits"
-        if unsealed.id is None
-        else f"The oldest waits {waits}"
+        waiting=waiting,
+        checkpoint=_("%(number)s seals, root %(root)s", number=count(checkpoint.size), root=checkpoint.root.hex()[:12])
+        if checkpoint
+        else _("None yet"),
+        behind=_(
+            "Sealing is behind: event %(number)s has waited %(time)s. Does the job seal run?",
+            number=unsealed.id,
+            time=waits,
+        )
         if behind
-        else "Less than half a minute",
-        checkpoint=f"{checkpoint.size:,} seals, root {checkpoint.root.hex()[:12]}" if checkpoint else "None yet",
-        behind=f"Sealing is behind: event {unsealed.id} has waited {waits}. Does the job seal run?" if behind else "",
+        else "",
     )
 
 
@@ -147,7 +155,7 @@ def user_ids(actors: Iterable[tuple[str, str]]) -> list[UUID]:
     return list({UUID(ident) for kind, ident in actors if kind == ActorType.USER.value and _is_uuid(ident)})
 
 
-def _page_of(subject_type: str, subject_id: str) -> str:
+def page_of(subject_type: str, subject_id: str) -> str:
     match subject_type:
         case "alert":
             return f"/alerts/{subject_id}"
@@ -181,8 +189,8 @@ def audit_row(row: AuditEvent, names: Mapping[UUID, str], now: datetime, seals: 
         action_key=row.action,
         subject=f"{row.subject_type.replace('_', ' ')} {row.subject_id}",
         subject_short=f"{row.subject_type.replace('_', ' ')} {middle(row.subject_id)}",
-        subject_href=_page_of(row.subject_type, row.subject_id) if linked else "",
-        timeline_href=trail_href(AuditFilter(subject_type=row.subject_type, subject_id=row.subject_id)),
+        subject_href=page_of(row.subject_type, row.subject_id) if linked else "",
+        timeline_href=trail_href({"object": f"{row.subject_type}:{row.subject_id}"}),
         result=RESULTS[Result(row.result)],
         refused=row.result == Result.REFUSED.value,
         detail=json.dumps(detail, indent=2, ensure_ascii=False, sort_keys=True) if detail else "",
@@ -193,8 +201,8 @@ def audit_row(row: AuditEvent, names: Mapping[UUID, str], now: datetime, seals: 
     )
 
 
-def trail_href(chosen: AuditFilter, *, before: str = "") -> str:
-    query = {name: value for name, value in {**vars(chosen), "before": before}.items() if value}
+def trail_href(given: Mapping[str, str], *, before: str = "") -> str:
+    query = {name: value for name, value in {**given, "before": before}.items() if value}
     return f"/audit?{urlencode(query)}" if query else "/audit"
 
 

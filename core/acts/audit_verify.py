@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 
 from core.acts.audit import recomputed_leaf
-from core.acts.audit_seals import FIRST_PREV, checkpoint_sha, entry_of, seal_hash
+from core.acts.audit_seals import FIRST_PREV, checkpoint_sha, entry_of, peaks_at, seal_hash
 from core.base.merkle import Peaks, root_of
 from core.infra.postgres import UnitOfWork
 from core.infra.signing import Keys
@@ -85,6 +85,19 @@ async def verify(
     return walk.found
 
 
+async def verify_seals(work: UnitOfWork, keys: Keys, first: int, last: int) -> Verification:
+    """Seals first..last and their events alone. The tree as it was before `first` is taken from the database, and is found out by the
+    signed roots of these seals if it was altered; anchors are not looked at.
+    """
+    walk = _Walk(keys, None, lambda _: None, 0)
+    stored = await seals.hashes(work, [first - 1, last])
+    if first > 1:
+        walk.goes_on_from(stored[first - 1], await peaks_at(work, first - 1))
+    events = ledger.batches_in_commit_order(work, since=walk.begins_at, until=stored[last].xid_hi, batch=500)
+    await walk.sealed(seals.walk(work, since=first, until=last), events)
+    return walk.found
+
+
 class _Walk:
     def __init__(
         self, keys: Keys, anchor_lines: Sequence[str] | None, report: Callable[[Progress], None], all_events: int
@@ -97,6 +110,14 @@ class _Walk:
         self._top, self._prev, self._lo = Peaks(), FIRST_PREV, 0
         self._top_holds = True
         """False once a fault in it was told: every later root differs as well, and would only repeat it."""
+
+    def goes_on_from(self, seal: AuditSeal, top: Peaks) -> None:
+        self._top, self._prev, self._lo = top, seal.hash, seal.xid_hi
+
+    @property
+    def begins_at(self) -> int:
+        """The transaction id of the first event."""
+        return self._lo
 
     def _take_anchor(self, place: int, line: str) -> None:
         anchor = _parsed(line)

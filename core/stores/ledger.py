@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import ColumnElement, and_, func, or_, text
 from sqlmodel import col, select
 
+from core.base.ids import first_uuid_at
 from core.infra.postgres import UnitOfWork, Work
 from core.stores.recordset import insert_rows
 from core.tables.ledger import AuditEvent
@@ -37,24 +38,76 @@ async def append(work: Work, rows: Sequence[WrittenEvent]) -> None:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Empty fields do not filter."""
+    """Empty fields do not filter. Times are of entry. also: (subject type, subject id) beside the one that is named."""
 
     action: str = ""
     actor_type: str = ""
     actor_id: str = ""
     subject_type: str = ""
     subject_id: str = ""
+    result: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    also: tuple[str, str] | None = None
+
+
+_NAMES = ("action", "actor_type", "actor_id", "result")
 
 
 async def page(work: UnitOfWork, chosen: AuditFilter, *, before_id: int | None, limit: int) -> Sequence[AuditEvent]:
     """Newest first, from below `before_id`."""
     query = select(AuditEvent).order_by(col(AuditEvent.id).desc()).limit(limit)
+    low, high = await _ids_between(work, chosen.since, chosen.until)
+    if low is not None:
+        query = query.where(col(AuditEvent.id) >= low, col(AuditEvent.at) >= chosen.since)
+    if high is not None:
+        query = query.where(col(AuditEvent.id) <= high, col(AuditEvent.at) < chosen.until)
     if before_id is not None:
         query = query.where(col(AuditEvent.id) < before_id)
-    for name, value in vars(chosen).items():
-        if value:
-            query = query.where(getattr(AuditEvent, name) == value)
-    return (await work.session.exec(query)).all()
+    for name in _NAMES:
+        if getattr(chosen, name):
+            query = query.where(getattr(AuditEvent, name) == getattr(chosen, name))
+    return (await work.session.exec(query.where(*_subject(chosen)))).all()
+
+
+def _subject(chosen: AuditFilter) -> list[ColumnElement[bool]]:
+    named = [
+        getattr(AuditEvent, name) == getattr(chosen, name)
+        for name in ("subject_type", "subject_id")
+        if getattr(chosen, name)
+    ]
+    if not (named and chosen.also):
+        return named
+    kind, ident = chosen.also
+    return [or_(and_(*named), and_(col(AuditEvent.subject_type) == kind, col(AuditEvent.subject_id) == ident))]
+
+
+_SLACK = timedelta(minutes=2)
+_NEAR = 10_000
+"""Numbers of events that were written side by side lie no further apart."""
+
+
+async def _ids_between(
+    work: UnitOfWork, since: datetime | None, until: datetime | None
+) -> tuple[int | None, int | None]:
+    """Numbers that the events entered in [since, until) lie between, found by the time in their ids: `at` itself has no index.
+
+    Generous: a writer's clock may differ from the database's, and ids are not numbered in the order they were made.
+    """
+    low = high = None
+    if since is not None:
+        first = first_uuid_at(since - _SLACK)
+        query = (
+            select(AuditEvent.id).where(col(AuditEvent.event_id) >= first).order_by(col(AuditEvent.event_id)).limit(1)
+        )
+        found = (await work.session.exec(query)).first()
+        low = NO_END if found is None else found - _NEAR
+    if until is not None:
+        beyond = first_uuid_at(until + _SLACK)
+        query = select(AuditEvent.id).where(col(AuditEvent.event_id) < beyond)
+        found = (await work.session.exec(query.order_by(col(AuditEvent.event_id).desc()).limit(1))).first()
+        high = 0 if found is None else found + _NEAR
+    return low, high
 
 
 class SealableEvent(NamedTuple):

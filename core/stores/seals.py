@@ -82,6 +82,32 @@ async def walk(
         since = rows[-1][0].n + 1
 
 
+async def reach(work: UnitOfWork, first: int, events: int, most: int = 5000) -> int | None:
+    """The last seal from `first` on that together close over at most so many events, but at least one; None = there is no such seal."""
+    query = text("""
+        SELECT max(n) FROM (
+            SELECT n, sum(count) OVER (ORDER BY n) AS so_far FROM (
+                SELECT n, count FROM audit_seal WHERE n >= :first ORDER BY n LIMIT :most) AS some_seals) AS summed
+        WHERE so_far <= :events OR n = :first
+    """)
+    found = (await work.run(query, {"first": first, "events": events, "most": most})).scalar_one()
+    return None if found is None else int(found)
+
+
+async def first_since(work: UnitOfWork, since: datetime) -> int | None:
+    """The first seal that was made from then on. By its number: seals are made in that order."""
+    newest_one = await newest(work)
+    low, high = 1, (newest_one.n if newest_one else 0) + 1
+    while low < high:
+        middle = (low + high) // 2
+        found = await seal(work, middle)
+        if found is None or found.at < since:
+            low = middle + 1
+        else:
+            high = middle
+    return low if newest_one and low <= newest_one.n else None
+
+
 async def hashes(work: UnitOfWork, ends: Iterable[int]) -> Mapping[int, AuditSeal]:
     """The seals at these places."""
     query = select(AuditSeal).where(col(AuditSeal.n).in_(list(ends)))
@@ -141,3 +167,9 @@ async def span(work: UnitOfWork, since: datetime | None, until: datetime | None)
     """First and last seal that hold an event entered in [since, until); None = there is none."""
     row = (await work.run(_SPAN, {"since": since, "until": until})).one()
     return None if row.first is None else (row.first, row.last)
+
+
+async def count_events(work: UnitOfWork, first: int, last: int) -> int:
+    """How many these seals close over."""
+    query = text("SELECT coalesce(sum(count), 0) FROM audit_seal WHERE n BETWEEN :first AND :last")
+    return int((await work.run(query, {"first": first, "last": last})).scalar_one())

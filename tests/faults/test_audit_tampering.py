@@ -18,9 +18,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from backend.audit_bundle import verify as auditor
 from core.acts import audit
 from core.acts.audit import Event, recomputed_leaf, system
+from core.acts.audit_bundle import verify as auditor
 from core.acts.audit_proof import prove, seal_as_json
 from core.acts.audit_seals import checkpoint_line, entry_of, peaks_at, seal_hash, signed_checkpoint
 from core.acts.audit_verify import Verification, verify

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from backend.audit_bundle.writing import PROGRAM, Span, export
 from core.acts import audit
 from core.acts.audit import Event, system
+from core.acts.audit_bundle.writing import PROGRAM, Span, export
 from core.acts.audit_proof import prove
 from core.acts.audit_seals import checkpoint_line
 from core.base.clock import utc_now

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.audit_bundle import verify as auditor
 from core.acts import people
 from core.acts.audit import system
+from core.acts.audit_bundle import verify as auditor
 from core.base.clock import utc_now
 from core.base.ids import UserId, new_uuid
 from core.base.settings import Settings

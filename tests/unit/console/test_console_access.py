@@ -57,6 +57,8 @@ ROLES = {
     "POST /dead-letters/{letter_id:uuid}/redrive": "lead",
     "GET /audit": "lead",
     "GET /audit/{event_id:uuid}/proof": "lead",
+    "POST /audit/verify": "lead",
+    "POST /audit/export": "lead",
     "GET /stream/queue": "viewer",
     "GET /stream/alerts/{alert_id:uuid}": "viewer",
     "GET /stream/models": "viewer",
