@@ -45,6 +45,7 @@ class Product:
     url: str
     passwords: dict[str, str]
     key: str
+    data_dir: Path
 
     @property
     def api(self) -> httpx2.Client:
@@ -131,7 +132,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         assert process.poll() is None, printed.read_text()
         known = json.loads((data_dir / "demo-secrets.json").read_text())
         passwords = {user["email"]: user["password"] for user in known["users"]}
-        running = Product(process.pid, f"http://127.0.0.1:{port}", passwords, known["key"])
+        running = Product(process.pid, f"http://127.0.0.1:{port}", passwords, known["key"], data_dir)
         # Until the scorer has its model every payment is reviewed, unscored: right, but not what is looked at here.
         until(lambda: running.post(customer_id="cus_e2e_first")["decision"]["model"], "the scorer's model")
         yield running

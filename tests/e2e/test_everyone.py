@@ -1,10 +1,50 @@
-"""Whoever sits before it: by keyboard alone, in another language, with keys that must not act."""
+"""Whoever sits before it: with any page, in both themes, narrow, by keyboard alone, in another language.
 
+RONDA_AXE_REPORT=docs/accessibility.md has the sweep write down what it found.
+"""
+
+import os
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.e2e import sweep
 from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
+
+NARROW = {"width": 320, "height": 900}
+WIDE = {"width": 1440, "height": 900}
+
+
+def test_no_page_has_an_accessibility_finding_in_either_theme_or_scrolls_sideways(
+    another: Callable[..., Page], sign_in: SignIn, suspicious: str, product: Product, complaints: Complaints
+) -> None:
+    page, stranger = another(), another()
+    complaints.watch(page.context)
+    complaints.watch(stranger.context)
+    sign_in(page, "lead")
+    where = sweep.addresses(page, product, suspicious)
+    assert where.keys() - {"no such page"} == sweep.paths(), "a page without an address to look at it"
+    seen: list[sweep.Seen] = []
+    sideways: list[str] = []
+
+    def look(page: Page, path: str, address: str) -> None:
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            seen.append(sweep.Seen(path, theme, *sweep.axe(page)))
+        page.set_viewport_size(NARROW)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        sideways.extend([f"{address}: {width} px wide"] if width > NARROW["width"] else [])
+        page.set_viewport_size(WIDE)
+
+    sweep.visit(stranger, {"/sign-in": where["/sign-in"]}, look)
+    sweep.visit(page, {path: each for path, each in where.items() if path != "/sign-in"}, look)
+    assert [finding for each in seen for finding in each.findings] == []
+    assert sideways == []
+    report = os.environ.get("RONDA_AXE_REPORT")
+    if report:
+        sweep.write_report(Path(report), seen)
 
 
 def test_from_signing_in_to_a_decision_by_keyboard_alone(page: Page, product: Product, complaints: Complaints) -> None:
