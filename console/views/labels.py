@@ -9,7 +9,7 @@ from uuid import UUID
 from console.i18n import Words, marked
 from console.i18n import gettext as _
 from console.views.audit import actor_name
-from console.views.words import LABEL_SOURCES, LABELS, Moment, ago, moment, money
+from console.views.words import LABEL_SOURCES, LABELS, Moment, ago, maybe_moment, moment, money
 from core.base.terms import Label, LabelSource
 from core.stores.labels import Which
 from core.tables.casework import TransactionLabel
@@ -61,18 +61,13 @@ def labels_href(**query: str) -> str:
     return f"/labels?{urlencode(given)}" if given else "/labels"
 
 
-def _withdrawn(row: TransactionLabel) -> datetime | None:
-    found: datetime | None = getattr(row, "withdrawn_at", None)
-    return found
-
-
 def _disagree(one: TransactionLabel, other: TransactionLabel) -> bool:
     unsure = Label.UNSURE.value
     return (
         one.label_source != other.label_source
         and one.label != other.label
         and unsure not in (one.label, other.label)
-        and not (_withdrawn(one) or _withdrawn(other))
+        and not (one.withdrawn_at or other.withdrawn_at)
     )
 
 
@@ -107,7 +102,6 @@ def label_entry(
     now: datetime,
 ) -> LabelEntry:
     """`about`: every label of the payment."""
-    withdrawn = _withdrawn(row)
     return LabelEntry(
         id=str(row.id),
         label=LABELS[Label(row.label)],
@@ -122,6 +116,6 @@ def label_entry(
         payment_href=f"/transactions/{row.transaction_uid}",
         alert_href=f"/alerts/{alert_id}" if alert_id else "",
         note=row.note or "",
-        withdrawn=moment(withdrawn, now) if withdrawn else None,
+        withdrawn=maybe_moment(row.withdrawn_at, now),
         others=[_other(row, said, names, now) for said in about if said.id != row.id and _disagree(row, said)],
     )

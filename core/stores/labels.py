@@ -19,8 +19,8 @@ EXAMINED: Final = 20_000
 
 
 class Which(StrEnum):
-    """reported: since Ronda decides; conflict: another source says something else; overturned: an analyst had called legitimate what
-    turned out to be fraud; imported: came together with past payments.
+    """reported: since Ronda decides, also what was withdrawn; conflict: another source says something else; overturned: an analyst had
+    called legitimate what turned out to be fraud; imported: came together with past payments.
     """
 
     REPORTED = "reported"
@@ -67,12 +67,12 @@ _CONDITIONS: Final = {
     Which.REPORTED: "",
     Which.IMPORTED: "",
     Which.CONFLICT: """
-        AND l.label <> :unsure AND EXISTS (SELECT FROM label AS o WHERE o.transaction_uid = l.transaction_uid
+        AND l.withdrawn_at IS NULL AND l.label <> :unsure AND EXISTS (SELECT FROM label AS o WHERE o.transaction_uid = l.transaction_uid
             AND o.label_source <> l.label_source AND o.label <> l.label AND o.label <> :unsure
             AND o.withdrawn_at IS NULL)
     """,
     Which.OVERTURNED: """
-        AND l.label = :fraud AND EXISTS (SELECT FROM label AS o WHERE o.transaction_uid = l.transaction_uid
+        AND l.withdrawn_at IS NULL AND l.label = :fraud AND EXISTS (SELECT FROM label AS o WHERE o.transaction_uid = l.transaction_uid
             AND o.label_source = :analyst AND o.label = :legitimate AND o.received_at <= l.received_at
             AND o.withdrawn_at IS NULL)
     """,
@@ -81,8 +81,9 @@ _CONDITIONS: Final = {
 _WALK: Final = """
     FROM unnest(CAST(:sources AS text[])) AS source (name)
     CROSS JOIN LATERAL (
-        SELECT * FROM label WHERE label_source = source.name AND (received_at, id) < (:place_at, :place_id)
-        AND received_at >= :since AND withdrawn_at IS NULL ORDER BY received_at DESC, id DESC LIMIT :examined) AS l
+        SELECT id, transaction_uid, label, label_source, received_at, actor_id, withdrawn_at FROM label
+        WHERE label_source = source.name AND (received_at, id) < (:place_at, :place_id)
+        AND received_at >= :since ORDER BY received_at DESC, id DESC LIMIT :examined) AS l
 """
 
 
@@ -128,7 +129,7 @@ async def by_id(work: UnitOfWork, ids: Sequence[UUID]) -> Sequence[TransactionLa
     """Newest received first."""
     query = (
         select(TransactionLabel)
-        .where(col(TransactionLabel.id).in_(ids), col(TransactionLabel.withdrawn_at).is_(None))
+        .where(col(TransactionLabel.id).in_(ids))
         .order_by(col(TransactionLabel.received_at).desc(), col(TransactionLabel.id).desc())
         .limit(len(ids))
     )

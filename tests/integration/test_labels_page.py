@@ -97,6 +97,22 @@ async def test_the_page_names_the_analyst_whose_label_a_chargeback_overturned(ap
         assert "<hx-partial" in more.text
 
 
+async def test_a_withdrawn_label_is_shown_struck_through_and_contradicts_nothing(
+    api: Api, resources: Resources
+) -> None:
+    uid, _ = await a_payment(resources)
+    taken_back = await say(resources, uid, LabelSource.ANALYST, Label.LEGITIMATE, 3)
+    await say(resources, uid, LabelSource.CHARGEBACK, Label.FRAUD, 1)
+    async with resources.postgres.unit_of_work() as work:
+        await casework.withdraw_labels(work, [taken_back], NOW)
+    async with browser(api) as viewer:
+        await viewer.sign_in(await a_user(resources, Role.VIEWER))
+        page = (await viewer.client.get("/labels")).text
+        assert f'<tr id="label-{taken_back}" class="withdrawn">' in page
+        assert f'"label-{taken_back}"' not in (await viewer.client.get("/labels?show=conflict")).text
+        assert str(uid) not in (await viewer.client.get("/labels?show=overturned")).text
+
+
 @pytest.mark.parametrize(
     "query", ["show=all", "source=x", "label=x", "since=31.1.2026", "since=2026-02-01&until=2026-01-01", "after=x"]
 )
