@@ -60,7 +60,7 @@ async def audit_page(request: ConsoleRequest, before: FromQuery[str] = "") -> Pa
     }
     if is_fragment(request) and before:
         return render(request, "_timeline_more.html" if asked.subject else "_audit_more.html", context)
-    return render(request, "timeline.html" if asked.subject else "audit.html", context)
+    return render(request, "trail_of.html" if asked.subject else "audit.html", context)
 
 
 async def _state(work: UnitOfWork) -> dict[str, Any]:
