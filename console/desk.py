@@ -87,4 +87,5 @@ async def last_undo(work: UnitOfWork, user_id: UUID, alert: Alert | None = None)
     closed = alert if alert and alert.id == verdict.alert_id else await casework.alert(work, verdict.alert_id)
     if closed is None or closed.status != AlertStatus.CLOSED.value:
         return None
-    return views.undo_of(verdict, closed, alert, now)
+    together = await verdicts.count_of_batch(work, verdict.batch_id) if verdict.batch_id else 1
+    return views.undo_of(verdict, closed, alert, now, together=together)

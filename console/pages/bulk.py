@@ -144,6 +144,7 @@ async def _result(
             closed = await casework.alert(work, batch[0].alert_id) if batch else None
         if batch:  # the first chunk's window ends first
             first = min(batch, key=lambda verdict: verdict.undo_until)
-            undo, decided = desk_views.undo_of(first, closed, None, utc_now()), said(first.label, first.reason)
+            undo = desk_views.undo_of(first, closed, None, utc_now(), together=len(batch))
+            decided = said(first.label, first.reason)
     context = {"result": views.result(act, outcomes), "undo": undo, "decided": decided}
     return render(request, "bulk_result.html", context, status=200)

@@ -12,7 +12,16 @@ function clock(seconds) {
   const hours = Math.floor(seconds / 3600), minutes = Math.floor(seconds / 60) % 60;
   return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
-const secondsTo = (iso) => Math.ceil((Date.parse(iso) - Date.now()) / 1000);
+// Counted by the server's clock, which every part that comes from it brings along.
+let said = "", ahead = 0;
+function hear() {
+  for (const part of document.querySelectorAll("[data-now]")) {
+    if (part.dataset.now <= said) continue;
+    said = part.dataset.now;
+    ahead = Date.now() - Date.parse(said);
+  }
+}
+const secondsTo = (iso) => Math.ceil((Date.parse(iso) - Date.now() + ahead) / 1000);
 
 // A claim is kept while the page is seen and used: an empty chair gives it back.
 function keep(lease) {
@@ -30,6 +39,7 @@ function keep(lease) {
 
 let told = "";
 function count() {
+  hear();
   const lease = document.querySelector("#lease[data-keep]");
   if (lease) keep(lease);
   for (const part of document.querySelectorAll("[data-until]")) {

@@ -3,19 +3,21 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from markupsafe import Markup
 
 from console.i18n import gettext as _
+from console.i18n import ngettext
 from console.views.audit import ACTIONS, actor_name, user_ids
 from console.views.notes import note_html
 from console.views.payments import LabelRow, label_row
 from console.views.queue import people_in, status_words
 from console.views.verdicts import reason_words, said
 from console.views.words import LABELS, Moment, ago, maybe_moment, moment, money
+from core.base.clock import rfc3339
 from core.base.errors import NotAllowedNow, RondaError, StaleVersion
 from core.base.terms import Action, ActorType, AlertStatus, DispositionReason, Label
 from core.tables.casework import Alert, Note, TransactionLabel, Verdict
@@ -55,6 +57,8 @@ class Undo:
     here: bool
     batch: bool
     """Together with others: all of them come back."""
+    now: str
+    """The server's time, by which the page counts down whatever its own clock says."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Desk:
     labels: list[LabelRow]
     history: list[HistoryEntry]
     timeline_href: str
+    now: str
 
 
 def people_on(alert: Alert, notes: Sequence[Note], events: Sequence[AuditEvent]) -> list[UUID]:
@@ -132,20 +137,26 @@ def _note(note: Note, names: Mapping[UUID, str], now: datetime) -> NoteView:
     return NoteView(str(note.id), author, moment(note.written_at, now), note_html(note.body))
 
 
-def undo_of(verdict: Verdict | None, closed: Alert | None, alert: Alert | None, now: datetime) -> Undo | None:
-    """`closed`: the verdict's alert. `alert`: the one that is looked at. None when there is nothing to take back any more."""
+def undo_of(
+    verdict: Verdict | None, closed: Alert | None, alert: Alert | None, now: datetime, *, together: int = 1
+) -> Undo | None:
+    """`closed`: the verdict's alert, one of `together`. `alert`: the one that is looked at. None when nothing can be taken back."""
     if verdict is None or closed is None or verdict.undone_at or verdict.undo_until <= now:
         return None
     decided = said(verdict.label, verdict.reason)
     here = alert is not None and alert.id == verdict.alert_id
     href = f"/queue/bulk/{verdict.batch_id}/undo" if verdict.batch_id else f"/alerts/{verdict.alert_id}/undo"
     if verdict.batch_id:
-        words = _("Several alerts closed: %(decided)s", decided=decided)
+        words = ngettext(
+            "%(num)s alert closed: %(decided)s", "%(num)s alerts closed: %(decided)s", together, decided=decided
+        )
     else:
         amount = money(closed.amount_minor, closed.currency)
         words = _("%(amount)s closed: %(decided)s", amount=amount, decided=decided)
     left = max(1, round((verdict.undo_until - now).total_seconds()))
-    return Undo(words, href, moment(verdict.undo_until, now), str(left), here, verdict.batch_id is not None)
+    return Undo(
+        words, href, moment(verdict.undo_until, now), str(left), here, verdict.batch_id is not None, rfc3339(now)
+    )
 
 
 def clock_words(until: datetime, now: datetime) -> str:
@@ -153,6 +164,12 @@ def clock_words(until: datetime, now: datetime) -> str:
     seconds = max(0, int((until - now).total_seconds()))
     hours, minutes = seconds // 3600, seconds // 60 % 60
     return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
+
+
+def since(moment: datetime, now: datetime) -> str:
+    """`just now`, `3 min ago`."""
+    gap = now - moment
+    return _("just now") if gap < timedelta(seconds=5) else _("%(ago)s ago", ago=ago(gap))
 
 
 def lapsed(alert: Alert, events: Sequence[AuditEvent], me: UUID, now: datetime) -> str:
@@ -166,7 +183,7 @@ def lapsed(alert: Alert, events: Sequence[AuditEvent], me: UUID, now: datetime) 
         return ""
     if _detail(last).get("claimed_by") != str(me):
         return ""
-    return _("Your claim ran out %(ago)s ago, so the alert went back to the queue.", ago=ago(now - last.at))
+    return _("Your claim ran out %(when)s, so the alert went back to the queue.", when=since(last.at, now))
 
 
 def desk(
@@ -204,6 +221,7 @@ def desk(
         labels=[label_row(label, now) for label in labels],
         history=_history(events, names, undo, now),
         timeline_href=f"/audit?subject_type=alert&subject_id={alert.id}",
+        now=rfc3339(now),
     )
 
 
@@ -249,6 +267,4 @@ def refusal(
 def _told(event: AuditEvent, names: Mapping[UUID, str], now: datetime) -> str:
     person = actor_name(event.actor_type, event.actor_id, names)
     who = person if event.actor_type == ActorType.USER.value else "Ronda"
-    when = ago(now - event.at)
-    then = _("just now") if when == "now" else _("%(ago)s ago", ago=when)
-    return f"{who} {event_words(event, names)} {then}."
+    return f"{who} {event_words(event, names)} {since(event.at, now)}."

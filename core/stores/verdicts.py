@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlmodel import col, select
 
 from core.infra.postgres import UnitOfWork
@@ -33,6 +33,12 @@ async def latest_of(work: UnitOfWork, user_id: UUID) -> Verdict | None:
 async def of_batch(work: UnitOfWork, batch_id: UUID, limit: int = 1000) -> Sequence[Verdict]:
     query = select(Verdict).where(Verdict.batch_id == batch_id).order_by(col(Verdict.alert_id)).limit(limit)
     return (await work.session.exec(query)).all()
+
+
+async def count_of_batch(work: UnitOfWork, batch_id: UUID) -> int:
+    """How many of them stand."""
+    query = select(func.count()).where(Verdict.batch_id == batch_id, col(Verdict.undone_at).is_(None))
+    return (await work.session.exec(query)).one()
 
 
 async def mark_undone(work: UnitOfWork, ids: Sequence[UUID], now: datetime) -> None:

@@ -81,6 +81,37 @@ def test_two_analysts_at_one_alert(
     expect(page.locator("#lease")).to_contain_text(re.compile(r"Yours for [78]:\d\d:\d\d"))
     expect(page.locator("#desk-notes")).to_contain_text("You know this shop.")
 
-    # The claim runs out while nobody looks: the page asks again and says so.
     page.locator("#claim").click()
     expect(page.locator("#claim")).to_have_text("Claim")
+
+
+def test_a_claim_is_kept_while_somebody_works_and_looked_after_when_it_runs_out(
+    page: Page, product: Product, sign_in: SignIn, complaints: Complaints
+) -> None:
+    customer = product.post_suspicious()
+    sign_in(page, "analyst")
+    opened(page, customer)
+    page.clock.install()
+    page.reload()
+    page.locator("#claim").click()
+    left = page.locator("#lease-left")
+    expect(left).to_have_text(re.compile(r"^1[45]:\d\d$"))
+    with page.expect_response(re.compile(r"/keep$")) as answer:
+        page.clock.run_for(62_000)
+    assert answer.value.status == 200
+    expect(left).to_have_text(re.compile(r"^1[45]:\d\d$"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    page.clock.run_for(130_000)
+    assert "keep" not in asked, "kept for an empty chair"
+    expect(left).to_have_text(re.compile(r"^12:\d\d$"))
+    page.mouse.move(300, 300)
+    with page.expect_response(re.compile(r"/keep$")):
+        page.clock.run_for(2_000)
+    expect(left).to_have_text(re.compile(r"^1[45]:\d\d$"))
+    # A laptop that slept: the page asks for the alert's state instead of trusting its clock.
+    with page.expect_response(re.compile(r"/alerts/[0-9a-f-]+$")) as fresh:
+        page.clock.fast_forward("16:00")
+        page.clock.run_for(3_000)
+    assert fresh.value.status == 200
+    expect(left).to_have_text(re.compile(r"^1[45]:\d\d$"))
