@@ -21,9 +21,23 @@ _TITLES: Final = Words(
         405: marked("Not possible here"),
         409: marked("That cannot be done now"),
         413: marked("Too large"),
+        422: marked("That cannot be read"),
         429: marked("Too many attempts"),
         500: marked("Something broke"),
         503: marked("A server does not answer"),
+    }
+)
+
+_ICONS: Final = {403: "lock", 404: "search", 409: "refresh-cw", 429: "clock", 500: "triangle-alert", 503: "wifi-off"}
+_HINTS: Final = Words(
+    {
+        403: marked("Somebody with that role can do it, or give it to you."),
+        404: marked("The link may be old, or a letter of it is missing."),
+        409: marked("Somebody else was faster, or it is over already. Look at its current state."),
+        422: marked("Go back: what you had filled in is still there."),
+        429: marked("Wait a little, then try again."),
+        500: marked("It is in the log with everything about it. Trying again is safe: nothing was half done."),
+        503: marked("It usually comes back by itself. Trying again is safe: nothing was half done."),
     }
 )
 
@@ -45,6 +59,11 @@ def render_error(request: Request[Any, Any, Any], status: int, code: str, detail
         "status": str(status),
         "code": code,
         "detail": stored(detail),
+        "icon_name": _ICONS.get(status, "circle-alert"),
+        "hint": _HINTS.get(status, ""),
+        "again_href": str(request.url.path)
+        if status in (409, 429, 500, 503) and request.method in SAFE_METHODS
+        else "",
         "signed_in": scope_user is not None,
     }
     if is_fragment(request):

@@ -148,6 +148,17 @@
   const secure = location.protocol === "https:" ? "; secure" : "";
   if (zone && !document.cookie.includes(`ronda_zone=${zone}`)) document.cookie = `ronda_zone=${zone}; path=/; max-age=31536000; samesite=lax${secure}`;
 
+  // ---- offline ----
+  function connection() {
+    const strip = byId("offline");
+    if (!strip || strip.hidden === navigator.onLine) return;
+    strip.hidden = navigator.onLine;
+    byId("status-region").textContent = navigator.onLine ? "" : strip.textContent.trim();
+  }
+  addEventListener("offline", connection);
+  addEventListener("online", connection);
+  connection();
+
   // ---- small things ----
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-dismiss]")) byId("alert-region").replaceChildren();

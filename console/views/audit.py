@@ -25,6 +25,7 @@ ACTIONS: Final = Words(
         Action.DECISIONS_EXPORT: marked("Exported decisions"),
         Action.ALERT_OPEN: marked("Opened the alert"),
         Action.ALERT_VIEW: marked("Looked at the alert"),
+        Action.ALERT_DOSSIER: marked("Took the case dossier"),
         Action.ALERT_CLAIM: marked("Claimed the alert"),
         Action.ALERT_RELEASE: marked("Released the alert"),
         Action.ALERT_HAND_OVER: marked("Handed the alert over"),

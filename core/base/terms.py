@@ -207,6 +207,7 @@ class Action(StrEnum):
     DECISIONS_EXPORT = "decisions.export"
     ALERT_OPEN = "alert.open"
     ALERT_VIEW = "alert.view"
+    ALERT_DOSSIER = "alert.dossier"
     ALERT_CLAIM = "alert.claim"
     ALERT_RELEASE = "alert.release"
     ALERT_HAND_OVER = "alert.hand_over"

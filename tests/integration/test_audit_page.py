@@ -174,3 +174,25 @@ async def test_an_analyst_may_neither_check_nor_copy(api: Api, resources: Resour
         await tab.sign_in(await a_user(resources, Role.ANALYST))
         assert (await tab.post("/audit/verify")).status_code == 403
         assert (await tab.post("/audit/export", format="csv")).status_code == 403
+
+
+async def test_a_dossier_holds_its_case_names_who_took_it_and_where_to_check_it(
+    lead: Browser, resources: Resources, settings: Settings
+) -> None:
+    alert_id = await an_alert(resources)
+    await lead.post(f"/alerts/{alert_id}/notes", note="asked the **shop**")
+    await seal(settings)
+    page = (await lead.client.get(f"/alerts/{alert_id}/dossier")).text
+    for part in (
+        "€129.90",
+        "<strong>shop</strong>",
+        "A lead",
+        "took the case dossier",
+        "signed checkpoint over",
+        "cus_1",
+    ):
+        assert part in page, part
+    async with resources.postgres.reading() as work:
+        taken = AuditFilter(action=Action.ALERT_DOSSIER.value, subject_id=str(alert_id))
+        assert len(await ledger.page(work, taken, before_id=None, limit=5)) == 1
+    assert (await lead.client.get(f"/alerts/{new_uuid()}/dossier")).status_code == 404
