@@ -8,7 +8,7 @@ from console.i18n import Words, marked
 
 LISTS, EVERYWHERE, GOING = "lists", "everywhere", "going"
 GROUPS: Final = Words(
-    {LISTS: marked("In a list"), EVERYWHERE: marked("Everywhere"), GOING: marked("Go to: g, then")},
+    {LISTS: marked("In a list"), EVERYWHERE: marked("Everywhere"), GOING: marked("Go to")},
 )
 
 
