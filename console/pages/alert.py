@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from console.access import ConsoleRequest, require, resources_of
 from console.desk import desk_of
+from console.i18n import gettext as _
 from console.shell import Page, is_fragment, render
 from console.surroundings import timeline_of
 from console.views.evidence import judgement, payment
@@ -70,7 +71,7 @@ async def _payment(work: UnitOfWork, alert: Alert) -> Transaction:
 async def _alert(work: UnitOfWork, alert_id: UUID) -> Alert:
     found = await casework.alert(work, alert_id)
     if found is None:
-        raise NotFound("There is no such alert.")
+        raise NotFound(_("There is no such alert."))
     return found
 
 

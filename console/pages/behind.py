@@ -10,6 +10,7 @@ from litestar import get
 from litestar.params import FromPath, FromQuery
 
 from console.access import ConsoleRequest, require, resources_of
+from console.i18n import gettext as _
 from console.shell import Page, is_fragment, render
 from console.views import behind as views
 from core.base.clock import utc_now
@@ -77,10 +78,10 @@ async def behind_page(
         row = await flow.transaction(work, uid)
         decision = await flow.latest_decision(work, uid)
         if row is None or decision is None:
-            raise NotFound("There is no such decision.")
+            raise NotFound(_("There is no such decision."))
         reason = next((stored for stored in decision.reasons if stored["code"] == code), None)
         if reason is None or "evidence" not in reason:
-            raise NotFound("No payments were kept with this reason.")
+            raise NotFound(_("No payments were kept with this reason."))
         sought = Evidence.of_json(reason["evidence"])
         found = await find(work, row, sought, part)
         listed = await flow.transactions_decided(work, found.behind.uids)
@@ -94,5 +95,5 @@ async def behind_page(
 
 def _page(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= _MOST_PAGES and len(text) < 4):
-        raise InvalidInput("There is no such page. Open the reason again.")
+        raise InvalidInput(_("There is no such page. Open the reason again."))
     return int(text)

@@ -9,6 +9,7 @@ from litestar import get, post
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 
 from console.access import ConsoleRequest, require, resources_of
+from console.i18n import gettext as _
 from console.pages.transactions import place_text, read_place
 from console.shell import Page, render, see_other
 from console.views import dead_letters as views
@@ -32,7 +33,7 @@ def _state(text: str) -> DeadLetterState | None:
     if text == ANY:
         return None
     if text not in set(DeadLetterState):
-        raise InvalidInput("There is no such state.")
+        raise InvalidInput(_("There is no such state."))
     return DeadLetterState(text)
 
 
@@ -55,14 +56,16 @@ async def dead_letters_page(
     waiting = dict(reasons).get(reason, 0)
     context: dict[str, Any] = {
         "rows": [views.letter_row(row, now) for row in shown],
-        "states": [(ANY, "Any"), *((known.value, words) for known, words in views.STATES.items())],
+        "states": [(ANY, _("Any")), *((known.value, words) for known, words in views.STATES.items())],
         "show": show,
         "reason": reason,
         "reasons": [(words, count(number), views.listing_href("", words)) for words, number in reasons],
         "again": min(waiting, acts.MOST_AT_ONCE),
         "of_all": count(waiting) if waiting > acts.MOST_AT_ONCE else "",
         "until": now.isoformat(),
-        "said": f"{count(int(sent))} sent again." if sent.isascii() and sent.isdigit() and len(sent) < 7 else "",
+        "said": _("%(sent)s sent again.", sent=count(int(sent)))
+        if sent.isascii() and sent.isdigit() and len(sent) < 7
+        else "",
         "more_href": views.listing_href(show, reason, more) if more else "",
     }
     return render(request, "dead_letters.html", context)
@@ -80,8 +83,8 @@ async def _detail(
     async with resources_of(request).postgres.reading() as work:
         row = await dead_letters.one(work, letter_id)
         if row is None:
-            raise NotFound("There is no such dead letter.")
-        kind, _, ident = (row.settled_by or "").partition(":")
+            raise NotFound(_("There is no such dead letter."))
+        kind, __, ident = (row.settled_by or "").partition(":")
         names = await people.names_of(work, user_ids([(kind, ident)]))
     letter = views.letter(row, names, now)
     context = {
@@ -104,7 +107,7 @@ async def _carry_out(
             await act(work, acts.taken(row))
     except (NotAllowedNow, InvalidInput) as error:
         late = "settled_by" in error.facts
-        problem = "Nothing was done:" if late else f"{error.detail[:1].upper()}{error.detail[1:]}."
+        problem = _("Nothing was done:") if late else f"{error.detail[:1].upper()}{error.detail[1:]}."
         status = 409 if isinstance(error, NotAllowedNow) else 422
         return await _detail(request, letter_id, problem=problem, status=status)
     return see_other(f"/dead-letters/{letter_id}")
@@ -132,7 +135,7 @@ async def redrive_reason(request: ConsoleRequest, data: URLEncodedBody[dict[str,
     try:
         until = datetime.fromisoformat(data.get("until", "")).astimezone(UTC)
     except ValueError as error:
-        raise InvalidInput("This form is damaged. Reload the page and try again.") from error
+        raise InvalidInput(_("This form is damaged. Reload the page and try again.")) from error
     resources = resources_of(request)
     async with resources.postgres.unit_of_work() as work:
         sent = await acts.redrive_reason(

@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from console.access import ConsoleRequest, may, require, resources_of
+from console.i18n import gettext as _
 from console.shell import Page, render
 from console.views.audit import user_ids
 from console.views.models import actors_in, agreed
@@ -28,7 +29,7 @@ from models.scoring.card import model_card
 async def _model(work: UnitOfWork, model_id: str) -> RegisteredModel:
     found = await policy.model(work, ModelId(model_id))
     if found is None:
-        raise NotFound(f"There is no model {model_id}.")
+        raise NotFound(_("There is no model %(model_id)s.", model_id=model_id))
     return found
 
 

@@ -8,6 +8,7 @@ from litestar import get, post
 from litestar.params import FromPath, URLEncodedBody
 
 from console.access import ConsoleRequest, may, require, resources_of
+from console.i18n import gettext as _
 from console.shell import Page, is_fragment, render, see_other
 from console.views import models as views
 from console.views.audit import user_ids
@@ -110,7 +111,7 @@ async def train(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]]) -
     return await _carry_out(
         request,
         lambda work, _: registry.request_training(work, by=request.user.actor, evidence=why),
-        "The training was asked for. It starts within seconds; its progress shows below.",
+        _("The training was asked for. It starts within seconds; its progress shows below."),
     )
 
 
@@ -119,7 +120,7 @@ async def cancel_run(request: ConsoleRequest, run_id: FromPath[UUID]) -> Page:
     return await _carry_out(
         request,
         lambda work, redis: trainings.cancel_training(work, redis, run_id, by=request.user.actor),
-        "The training is being stopped.",
+        _("The training is being stopped."),
     )
 
 
@@ -128,7 +129,10 @@ async def start_shadow(request: ConsoleRequest, model_id: FromPath[str]) -> Page
     return await _carry_out(
         request,
         lambda work, redis: registry.start_shadow(work, redis, ModelId(model_id), by=request.user.actor),
-        f"Model {model_id} scores live payments beside the champion now. Nobody acts on its scores.",
+        _(
+            "Model %(model_id)s scores live payments beside the champion now. Nobody acts on its scores.",
+            model_id=model_id,
+        ),
     )
 
 
@@ -137,7 +141,7 @@ async def stop_shadow(request: ConsoleRequest, model_id: FromPath[str]) -> Page:
     return await _carry_out(
         request,
         lambda work, redis: registry.stop_shadow(work, redis, ModelId(model_id), by=request.user.actor),
-        f"Model {model_id} no longer shadows. It is a candidate again.",
+        _("Model %(model_id)s no longer shadows. It is a candidate again.", model_id=model_id),
     )
 
 
@@ -149,7 +153,7 @@ async def promote(request: ConsoleRequest, model_id: FromPath[str]) -> Page:
         lambda work, redis: registry.promote(
             work, redis, ModelId(model_id), by=request.user.actor, four_eyes=four_eyes
         ),
-        f"Model {model_id} is the champion now. The scorers are loading it.",
+        _("Model %(model_id)s is the champion now. The scorers are loading it.", model_id=model_id),
     )
 
 
@@ -160,7 +164,7 @@ async def refuse(request: ConsoleRequest, model_id: FromPath[str], data: URLEnco
         lambda work, redis: registry.refuse(
             work, redis, ModelId(model_id), by=request.user.actor, reason=data.get("reason", "")
         ),
-        f"Model {model_id} is refused. It can neither shadow nor be promoted any more.",
+        _("Model %(model_id)s is refused. It can neither shadow nor be promoted any more.", model_id=model_id),
     )
 
 
@@ -169,5 +173,5 @@ async def rollback(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]]
     return await _carry_out(
         request,
         lambda work, redis: registry.rollback(work, redis, by=request.user.actor, reason=data.get("reason", "")),
-        "The champion before is back. The scorers are loading it.",
+        _("The champion before is back. The scorers are loading it."),
     )

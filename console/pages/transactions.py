@@ -12,6 +12,7 @@ from litestar import get
 from litestar.params import FromPath, FromQuery
 
 from console.access import ConsoleRequest, require, resources_of
+from console.i18n import gettext as _
 from console.shell import Page, is_fragment, render
 from console.views import evidence, payments
 from console.views.words import ENTITIES, OUTCOMES
@@ -50,18 +51,18 @@ def read_search(query: Mapping[str, str]) -> Search:
     given = search.given
     entities = [(kind, given[kind]) for kind in EntityKind if given[kind]]
     if len(entities) > 1:
-        search.problems["q"] = "Only one of customer, card, merchant, device and IP address at a time."
+        search.problems["q"] = _("Only one of customer, card, merchant, device and IP address at a time.")
     if given["outcome"] and given["outcome"] not in set(Outcome):
-        search.problems["outcome"] = "There is no such outcome."
+        search.problems["outcome"] = _("There is no such outcome.")
     currency = given["currency"].upper()
     if currency and not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
-        search.problems["currency"] = "A currency has three letters, for example EUR."
+        search.problems["currency"] = _("A currency has three letters, for example EUR.")
     amount_from, amount_to = _amount(search, "amount_from", currency), _amount(search, "amount_to", currency)
     if amount_from is not None and amount_to is not None and amount_from > amount_to:
-        search.problems["amount_to"] = "The highest amount is below the lowest one."
+        search.problems["amount_to"] = _("The highest amount is below the lowest one.")
     since, until = _time(search, "since"), _time(search, "until")
     if since and until and since >= until:
-        search.problems["until"] = "The end lies before the beginning."
+        search.problems["until"] = _("The end lies before the beginning.")
     search.wanted = TransactionFilter(
         words=given["q"],
         outcome=given["outcome"],
@@ -81,12 +82,12 @@ def _amount(search: Search, name: str, currency: str) -> int | None:
     if not text:
         return None
     if not currency:
-        search.problems.setdefault("currency", "Name the currency that the amounts are in, for example EUR.")
+        search.problems.setdefault("currency", _("Name the currency that the amounts are in, for example EUR."))
         return None
     try:
         return to_minor(Decimal(text.replace(",", "")), currency)
     except (InvalidOperation, ValueError, OverflowError):  # the last for "Infinity"
-        search.problems[name] = f"“{search.given[name]}” is not an amount. Write it like 1250.50."
+        search.problems[name] = _("“%(given)s” is not an amount. Write it like 1250.50.", given=search.given[name])
         return None
 
 
@@ -97,7 +98,7 @@ def _time(search: Search, name: str) -> datetime | None:
     try:
         return datetime.strptime(text[:16], _TIME).replace(tzinfo=UTC)
     except ValueError:
-        search.problems[name] = f"“{text}” is not a time. Write it like 2026-01-31T09:30, in UTC."
+        search.problems[name] = _("“%(text)s” is not a time. Write it like 2026-01-31T09:30, in UTC.", text=text)
         return None
 
 
@@ -105,11 +106,11 @@ def read_place(text: str) -> TransactionPlace | None:
     """Raises InvalidInput on anything that `place_text` did not make."""
     if not text:
         return None
-    when, _, ident = text.partition("_")
+    when, __, ident = text.partition("_")
     try:
         return TransactionPlace(datetime.strptime(when, "%Y%m%dT%H%M%S.%f%z"), UUID(ident))
     except ValueError as error:
-        raise InvalidInput("This link to a further page is damaged. Search again.") from error
+        raise InvalidInput(_("This link to a further page is damaged. Search again.")) from error
 
 
 def place_text(occurred_at: datetime, uid: UUID) -> str:
@@ -160,7 +161,7 @@ async def transaction_page(request: ConsoleRequest, uid: FromPath[UUID]) -> Page
     async with resources_of(request).postgres.reading() as work:
         row = await flow.transaction(work, uid)
         if row is None:
-            raise NotFound("There is no such transaction.")
+            raise NotFound(_("There is no such transaction."))
         decision = await flow.latest_decision(work, uid)
         labels = await casework.labels_of(work, uid)
         alert = await casework.alert_of(work, uid)

@@ -80,7 +80,7 @@ async def what_if_page(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Pag
     async with resources.postgres.reading() as work:
         alert = await casework.alert(work, alert_id)
         if alert is None:
-            raise NotFound("There is no such alert.")
+            raise NotFound(_("There is no such alert."))
         row = await flow.transaction(work, alert.transaction_uid)
         assert row is not None  # alerts reference it
         decision = await flow.latest_decision(work, row.uid)

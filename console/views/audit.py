@@ -148,7 +148,7 @@ def sealing(seal: AuditSeal | None, checkpoint: AuditCheckpoint | None, unsealed
 def actor_name(actor_type: str, actor_id: str, names: Mapping[UUID, str]) -> str:
     if actor_type == ActorType.USER.value:
         return names.get(UUID(actor_id), actor_id) if _is_uuid(actor_id) else actor_id
-    return f"Ronda ({actor_id})" if actor_type == ActorType.SYSTEM.value else f"API key {actor_id}"
+    return f"Ronda ({actor_id})" if actor_type == ActorType.SYSTEM.value else _("API key %(key)s", key=actor_id)
 
 
 def user_ids(actors: Iterable[tuple[str, str]]) -> list[UUID]:

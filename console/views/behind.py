@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
+from console.i18n import gettext as _
+from console.i18n import ngettext, reader
 from console.views.payments import payment_row
 from console.views.words import count, money
 from core.stores.evidence import Behind, Slice
 from core.tables.flow import Decision, Transaction
-from models.features.phrases.en import NOUN, PLURAL, WHERE
+from models.features.catalogue import LANGUAGES
 from models.scoring.evidence import AMOUNTS, FRAUDS, LABELS, PAIR, PLACES, Evidence
 from models.scoring.telling import retell
 
@@ -35,7 +38,7 @@ def behind(
     href = f"/transactions/{row.uid}/reasons/{reason['code']}?page="
     return {
         "code": reason["code"],
-        "reason_text": retell([reason], row.currency)[0]["text"],
+        "reason_text": retell([reason], row.currency, reader().language)[0]["text"],
         "what": what(sought, found),
         "differs": differs(sought, found),
         "rows": rows,
@@ -50,22 +53,87 @@ def behind(
 
 def what(sought: Evidence, found: Behind) -> str:
     """`7 payments on this device in the hour before, this one among them; 4 different customers; €420.00 in all.`"""
-    number, where = count(found.count), " ".join(WHERE[subject] for subject in _subjects(sought))
-    payments = "payment" if found.count == 1 else "payments"
-    since = _since(sought)
-    if sought.what == PAIR:
-        text = f"{number} earlier {payments} {where}"
-    elif sought.what == AMOUNTS:
-        text = f"The {number} earlier {payments} of this customer that this one is compared with"
-    elif sought.what == FRAUDS:
-        frauds = "fraud" if found.count == 1 else "frauds"
-        text = f"{'' if since else 'The newest '}{number} {frauds} {where} reported{since or ' before'}"
-    elif sought.what == LABELS:
-        text = f"{'' if since else 'The newest '}{number} {payments} {where} with a label reported{since or ' before'}"
-    else:
-        located = " that say where they were made" if sought.what == PLACES else ""
-        text = f"{'' if since else 'The newest '}{number} {payments} {where}{located}{since}, this one among them"
+    where = " ".join(_said().WHERE[subject] for subject in _subjects(sought))
+    text = _counted(sought, found.count, {"count": count(found.count), "where": where, "since": _since(sought)})
     return f"{text}{_different(sought, found)}{_total(sought, found)}."
+
+
+def _said() -> ModuleType:
+    return LANGUAGES[reader().language]
+
+
+def _counted(sought: Evidence, n: int, values: Mapping[str, str]) -> str:
+    """Whole sentences: other languages order them otherwise."""
+    known = sought.window_s is not None
+    if sought.what == PAIR:
+        return ngettext("%(count)s earlier payment %(where)s", "%(count)s earlier payments %(where)s", n, **values)
+    if sought.what == AMOUNTS:
+        return ngettext(
+            "The %(count)s earlier payment of this customer that this one is compared with",
+            "The %(count)s earlier payments of this customer that this one is compared with",
+            n,
+            **values,
+        )
+    if sought.what == FRAUDS and known:
+        return ngettext(
+            "%(count)s fraud %(where)s reported %(since)s", "%(count)s frauds %(where)s reported %(since)s", n, **values
+        )
+    if sought.what == FRAUDS:
+        return ngettext(
+            "The newest %(count)s fraud %(where)s reported before",
+            "The newest %(count)s frauds %(where)s reported before",
+            n,
+            **values,
+        )
+    if sought.what == LABELS:
+        return _labelled(known, n, values)
+    return _paid(sought.what == PLACES, known, n, values)
+
+
+def _labelled(known: bool, n: int, values: Mapping[str, str]) -> str:
+    if known:
+        return ngettext(
+            "%(count)s payment %(where)s with a label reported %(since)s",
+            "%(count)s payments %(where)s with a label reported %(since)s",
+            n,
+            **values,
+        )
+    return ngettext(
+        "The newest %(count)s payment %(where)s with a label reported before",
+        "The newest %(count)s payments %(where)s with a label reported before",
+        n,
+        **values,
+    )
+
+
+def _paid(located: bool, known: bool, n: int, values: Mapping[str, str]) -> str:
+    if located and known:
+        return ngettext(
+            "%(count)s payment %(where)s that says where it was made %(since)s, this one among them",
+            "%(count)s payments %(where)s that say where they were made %(since)s, this one among them",
+            n,
+            **values,
+        )
+    if located:
+        return ngettext(
+            "The newest %(count)s payment %(where)s that says where it was made, this one among them",
+            "The newest %(count)s payments %(where)s that say where they were made, this one among them",
+            n,
+            **values,
+        )
+    if known:
+        return ngettext(
+            "%(count)s payment %(where)s %(since)s, this one among them",
+            "%(count)s payments %(where)s %(since)s, this one among them",
+            n,
+            **values,
+        )
+    return ngettext(
+        "The newest %(count)s payment %(where)s, this one among them",
+        "The newest %(count)s payments %(where)s, this one among them",
+        n,
+        **values,
+    )
 
 
 def _subjects(sought: Evidence) -> list[str]:
@@ -75,14 +143,24 @@ def _subjects(sought: Evidence) -> list[str]:
 def _since(sought: Evidence) -> str:
     if not sought.window_s:
         return ""
-    return f" in the {_span(sought.window_s)} {'up to that day' if sought.by_day else 'before'}"
+    hours = sought.window_s // 3600
+    days = hours // 24
+    if sought.by_day:
+        return ngettext("in the %(num)s day up to that day", "in the %(num)s days up to that day", days)
+    if days >= 2:
+        return ngettext("in the %(num)s day before", "in the %(num)s days before", days)
+    return ngettext("in the hour before", "in the %(num)s hours before", hours)
 
 
 def _different(sought: Evidence, found: Behind) -> str:
     if sought.distinct is None or found.distinct is None:
         return ""
-    words = NOUN[sought.distinct] if found.distinct == 1 else PLURAL[sought.distinct]
-    return f"; {count(found.distinct)} {'' if found.distinct == 1 else 'different '}{words}"
+    said, number = _said(), count(found.distinct)
+    told = ngettext(
+        "%(count)s %(thing)s", "%(count)s different %(things)s", found.distinct,
+        count=number, thing=said.NOUN[sought.distinct], things=said.PLURAL[sought.distinct],
+    )  # fmt: skip
+    return f"; {told}"
 
 
 def _total(sought: Evidence, found: Behind) -> str:
@@ -90,23 +168,20 @@ def _total(sought: Evidence, found: Behind) -> str:
     counted = sought.window_s is not None or sought.what == PAIR
     if not (counted and len(found.currencies) == 1 and found.count > 1):
         return ""
-    return f"; {money(found.amount_minor, found.currencies[0])} in all"
-
-
-def _span(seconds: int) -> str:
-    hours = seconds // 3600
-    if hours >= 48:
-        return f"{hours // 24} days"
-    return "hour" if hours == 1 else f"{hours} hours"
+    return f"; {_('%(amount)s in all', amount=money(found.amount_minor, found.currencies[0]))}"
 
 
 def differs(sought: Evidence, found: Behind) -> str:
     """Empty when as many are found as the score counted."""
     if sought.count is None or sought.count == found.count:
         return ""
-    return f"The score counted {count(sought.count)}: not every record had reached it in this order."
+    return _("The score counted %(count)s: not every record had reached it in this order.", count=count(sought.count))
 
 
 def _range(part: Slice, found: Behind) -> str:
     last = min(part.skip + part.limit, found.count)
-    return f"{count(part.skip + 1)} to {count(last)} of {count(found.count)}" if found.count > part.limit else ""
+    return (
+        _("%(skip)s to %(last)s of %(count)s", skip=count(part.skip + 1), last=count(last), count=count(found.count))
+        if found.count > part.limit
+        else ""
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from console.i18n import gettext as _
 from console.views.words import signed
 
 WATERFALL_WIDTH: Final = 1000
@@ -51,7 +52,7 @@ def _merged(steps: Sequence[Step]) -> list[Step]:
     ordered = sorted((step for step in steps if step.contribution), key=lambda s: -abs(s.contribution))
     shown, rest = ordered[:_SHOWN], ordered[_SHOWN:]
     if rest:
-        shown.append(Step(f"{len(rest)} other features", "", sum(step.contribution for step in rest)))
+        shown.append(Step(_("%(rest)s other features", rest=len(rest)), "", sum(step.contribution for step in rest)))
     return shown
 
 
@@ -89,6 +90,10 @@ def waterfall(base: float, margin: float, steps: Sequence[Step]) -> Waterfall:
         margin=signed(margin),
         base_x=f"{place(base):.1f}",
         margin_x=f"{place(margin):.1f}",
-        summary=f"From the average payment at {signed(base)} to this one at {signed(margin)} log-odds, "
-        f"in {len(bars)} steps, largest first.",
+        summary=_(
+            "From the average payment at %(base)s to this one at %(margin)s log-odds, in %(bars)s steps, largest first.",
+            base=signed(base),
+            margin=signed(margin),
+            bars=len(bars),
+        ),
     )

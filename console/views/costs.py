@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from console.i18n import gettext as _
 from console.views.curves import cost_curve
 from console.views.plots import Plot
 from console.views.words import count, digits, percent, worth
@@ -35,7 +36,7 @@ def cost_plot(metrics: Mapping[str, Any]) -> Plot | None:
 def prices(metrics: Mapping[str, Any]) -> list[Price]:
     costs = _costs(metrics)
     currency = costs.get("currency")
-    points = (("At the chosen threshold", costs.get("chosen")), ("At the cheapest", costs.get("cheapest")))
+    points = ((_("At the chosen threshold"), costs.get("chosen")), (_("At the cheapest"), costs.get("cheapest")))
     rows = [
         Price(
             title,
@@ -48,7 +49,9 @@ def prices(metrics: Mapping[str, Any]) -> list[Price]:
         if point
     ]
     if costs.get("nothing") is not None:
-        rows.append(Price("Approving everything", "none", worth(costs["nothing"], currency), "0", worth(0, currency)))
+        rows.append(
+            Price(_("Approving everything"), _("none"), worth(costs["nothing"], currency), "0", worth(0, currency))
+        )
     return rows
 
 
@@ -57,13 +60,18 @@ def cost_note(metrics: Mapping[str, Any]) -> str:
     if not costs:
         return ""
     currency = costs.get("currency")
-    parts = [f"An alert costs {_exact(costs['review_cost'], currency)} to look at"]
+    parts = [_("An alert costs %(cost)s to look at", cost=_exact(costs["review_cost"], currency))]
     if costs.get("lost_share") is not None:
-        parts.append(f"a missed fraud {percent(costs['lost_share'])} of its amount")
+        parts.append(_("a missed fraud %(share)s of its amount", share=percent(costs["lost_share"])))
     if costs.get("friction_share") is not None:
-        parts.append(f"a declined honest payment {percent(costs['friction_share'])} of its amount")
+        parts.append(
+            _(
+                "a declined honest payment %(share)s of its amount",
+                share=percent(costs["friction_share"]),
+            )
+        )
     note = ", ".join(parts) + "."
-    return note if currency else f"{note} Amounts of different currencies are added as plain numbers."
+    return note if currency else f"{note} {_('Amounts of different currencies are added as plain numbers.')}"
 
 
 def _exact(hundredths: float, currency: str | None) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from console.i18n import gettext as _
 from console.views.plots import PLOT_TOP, Axis, Frame, Line, Mark, Pairs, Plot, log_shares, nice_ticks, shares
 from console.views.words import count, day_month, number, percent, short_money, worth
 
@@ -25,20 +26,22 @@ def cost_curve(
         return None
     ticks = nice_ticks(max(nothing or 0.0, *(point[1] for point in drawn)))
     money_axis = Axis(
-        "Cost in the test window", 0.0, ticks[-1], [(value, short_money(value, currency)) for value in ticks]
+        _("Cost in the test window"), 0.0, ticks[-1], [(value, short_money(value, currency)) for value in ticks]
     )
     frame = Frame(
-        log_shares("Review threshold, in powers of ten", max(drawn[0][0], _LOWEST_THRESHOLD)),
+        log_shares(_("Review threshold, in powers of ten"), max(drawn[0][0], _LOWEST_THRESHOLD)),
         money_axis,
     )
-    lines = [Line("Cost with this model", "champion", frame.points([(point[0], point[1]) for point in drawn]))]
+    lines = [Line(_("Cost with this model"), "champion", frame.points([(point[0], point[1]) for point in drawn]))]
     if nothing is not None:
-        lines.append(Line("Cost of approving everything", "flat", frame.points([(frame.x.low, nothing), (1, nothing)])))
+        lines.append(
+            Line(_("Cost of approving everything"), "flat", frame.points([(frame.x.low, nothing), (1, nothing)]))
+        )
     marks = [
         frame.mark(value, name, f"{name} {percent(value, 1)}") for name, value in chosen.items() if value and value < 1
     ]
     return Plot(
-        title="Cost by threshold",
+        title=_("Cost by threshold"),
         x_title=frame.x.title,
         y_title=frame.y.title,
         lines=lines,
@@ -49,7 +52,7 @@ def cost_curve(
             (percent(threshold, 2), worth(cost, currency), count(round(alerts)), worth(caught, currency))
             for threshold, cost, alerts, caught in drawn
         ],
-        table_head=("Threshold", "Cost", "Alerts", "Fraud value caught"),
+        table_head=(_("Threshold"), _("Cost"), _("Alerts"), _("Fraud value caught")),
     )
 
 
@@ -77,7 +80,7 @@ def _days_axis(weeks: Sequence[Mapping[str, Any]]) -> Axis:
     ticks = [
         (at, day(week["from"])) for place, (at, week) in enumerate(zip(days, weeks, strict=True)) if place % every == 0
     ]
-    return Axis("Week from", min(days), max(days), ticks)
+    return Axis(_("Week from"), min(days), max(days), ticks)
 
 
 def weekly(
@@ -110,7 +113,13 @@ def weekly(
         y_title="",
         lines=drawn,
         dots=[
-            frame.dot(at, value, 2.5, f"{name}, week from {day(begins)}: {number(value)}", kind)
+            frame.dot(
+                at,
+                value,
+                2.5,
+                _("%(name)s, week from %(begins)s: %(value)s", name=name, begins=day(begins), value=number(value)),
+                kind,
+            )
             for key, name, kind in known
             for at, value, begins in points[key]
         ],
@@ -127,14 +136,16 @@ def arrival(points: Pairs) -> Plot | None:
     if not points:
         return None
     days = nice_ticks(max(point[0] for point in points))
-    frame = Frame(Axis("Days after the payment", 0.0, days[-1], [(value, f"{value:g}") for value in days]), shares(""))
+    frame = Frame(
+        Axis(_("Days after the payment"), 0.0, days[-1], [(value, f"{value:g}") for value in days]), shares("")
+    )
     return Plot(
-        title="When labels arrive",
+        title=_("When labels arrive"),
         x_title=frame.x.title,
-        y_title="Labels that had arrived",
-        lines=[Line("Share of the labels", "champion", frame.points(points))],
+        y_title=_("Labels that had arrived"),
+        lines=[Line(_("Share of the labels"), "champion", frame.points(points))],
         x_ticks=frame.x_ticks,
         y_ticks=frame.y_ticks,
         table=[(f"{after:g}", percent(share, 1)) for after, share in points],
-        table_head=("Days", "Arrived"),
+        table_head=(_("Days"), _("Arrived")),
     )

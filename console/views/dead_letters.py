@@ -9,6 +9,8 @@ from uuid import UUID
 
 import msgspec
 
+from console.i18n import Words, marked, ngettext
+from console.i18n import gettext as _
 from console.views.audit import actor_name
 from console.views.evidence import Fact
 from console.views.words import Moment, count, maybe_moment, middle, moment, money
@@ -19,11 +21,13 @@ from core.base.terms import DeadLetterState
 from core.contracts.messages import LabelsRecorded, Payment, ScoreBatch, TrainingRequested
 from core.tables.flow import DeadLetter
 
-STATES: Final = {
-    DeadLetterState.WAITING: "Waiting",
-    DeadLetterState.REDRIVEN: "Sent again",
-    DeadLetterState.DISCARDED: "Discarded",
-}
+STATES: Final = Words(
+    {
+        DeadLetterState.WAITING: marked("Waiting"),
+        DeadLetterState.REDRIVEN: marked("Sent again"),
+        DeadLetterState.DISCARDED: marked("Discarded"),
+    }
+)
 SHOWN: Final = 20
 """Payments or labels of one message."""
 _RAW_BYTES: Final = 4096
@@ -72,11 +76,15 @@ def listing_href(show: str, reason: str, after: str = "") -> str:
 
 def letter_row(row: DeadLetter, now: datetime) -> LetterRow:
     uid = str(row.transaction_uid) if row.transaction_uid else ""
-    many = f"{count(row.payments)} payments" if row.payments else ""
+    many = (
+        ngettext("%(count)s payment", "%(count)s payments", row.payments, count=count(row.payments))
+        if row.payments
+        else ""
+    )
     return LetterRow(
         id=str(row.id),
         href=f"/dead-letters/{row.id}",
-        queue=row.queue or "not known",
+        queue=row.queue or _("not known"),
         reason=without_card_numbers(row.reason),
         died=moment(row.died_at, now),
         payment=middle(uid) or many,
@@ -91,13 +99,13 @@ def letter(row: DeadLetter, names: Mapping[UUID, str], now: datetime) -> Letter:
     return Letter(
         row=letter_row(row, now),
         facts=[
-            Fact("Died", "", moment=moment(row.died_at, now)),
-            Fact("Queue", row.queue or "not known", mono=True),
-            Fact("Message id", row.message_id, mono=True),
-            Fact("Size", f"{count(len(row.body))} bytes"),
+            Fact(_("Died"), "", moment=moment(row.died_at, now)),
+            Fact(_("Queue"), row.queue or _("not known"), mono=True),
+            Fact(_("Message id"), row.message_id, mono=True),
+            Fact(_("Size"), _("%(size)s bytes", size=count(len(row.body)))),
         ],
         parts=parts,
-        unread="" if parts else "This message cannot be read as any that Ronda knows, so it has no fields to show.",
+        unread="" if parts else _("This message cannot be read as any that Ronda knows, so it has no fields to show."),
         more=more,
         settled=settled(row, names, now),
         waiting=row.state == DeadLetterState.WAITING.value,
@@ -109,8 +117,13 @@ def settled(row: DeadLetter, names: Mapping[UUID, str], now: datetime) -> str:
     at = maybe_moment(row.settled_at, now)
     if at is None:
         return ""
-    kind, _, ident = (row.settled_by or "").partition(":")
-    return f"{STATES[DeadLetterState(row.state)]} by {actor_name(kind, ident, names)}, {at.full}"
+    kind, __, ident = (row.settled_by or "").partition(":")
+    return _(
+        "%(state)s by %(who)s, %(when)s",
+        state=STATES[DeadLetterState(row.state)],
+        who=actor_name(kind, ident, names),
+        when=at.full,
+    )
 
 
 def raw(body: bytes) -> str:
@@ -124,23 +137,25 @@ def _parts(body: bytes, now: datetime) -> tuple[list[Part], str]:
     match message_of(body):
         case ScoreBatch(payments=payments):
             found = [_payment(payment, now) for payment in payments[:SHOWN]]
-            return found, _left_out(len(payments), "payments")
+            return found, _left_out(len(payments), _("payments"))
         case LabelsRecorded(labels=labels):
-            found = [_plain("Label", f"/transactions/{label.transaction_uid}", label, now) for label in labels[:SHOWN]]
-            return found, _left_out(len(labels), "labels")
+            found = [
+                _plain(_("Label"), f"/transactions/{label.transaction_uid}", label, now) for label in labels[:SHOWN]
+            ]
+            return found, _left_out(len(labels), _("labels"))
         case TrainingRequested() as asked:
-            return [_plain("Training", "/models", asked, now)], ""
+            return [_plain(_("Training"), "/models", asked, now)], ""
         case _:
             return [], ""
 
 
 def _left_out(number: int, noun: str) -> str:
-    return f"and {count(number - SHOWN)} more {noun}" if number > SHOWN else ""
+    return _("and %(number)s more %(noun)s", number=count(number - SHOWN), noun=noun) if number > SHOWN else ""
 
 
 def _payment(payment: Payment, now: datetime) -> Part:
-    part = _plain("Payment", f"/transactions/{payment.uid}", payment, now)
-    amount = Fact("Amount", money(payment.amount_minor, payment.currency))
+    part = _plain(_("Payment"), f"/transactions/{payment.uid}", payment, now)
+    amount = Fact(_("Amount"), money(payment.amount_minor, payment.currency))
     return Part(part.title, part.href, [amount, *(fact for fact in part.facts if fact.title != "Amount minor")])
 
 

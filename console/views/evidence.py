@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from console.i18n import gettext as _
 from console.views.charts import Step, Waterfall, waterfall
 from console.views.features import feature_value
 from console.views.lists import LISTS, hit_words
@@ -53,21 +54,21 @@ class Payment:
 
 
 def payment(row: Transaction, now: datetime) -> Payment:
-    facts = [Fact("Time", "", moment=moment(row.occurred_at, now))]
+    facts = [Fact(_("Time"), "", moment=moment(row.occurred_at, now))]
     for kind in EntityKind:
         link = entity(kind, entity_of(row, kind))
         if link:
             facts.append(Fact(link.title, link.id, mono=True, link=link))
     plain = [
-        ("Merchant category", row.merchant_category),
-        ("Merchant country", row.merchant_country),
-        ("Billing country", row.billing_country),
-        ("Channel", row.channel),
-        ("Place", _place(row)),
+        (_("Merchant category"), row.merchant_category),
+        (_("Merchant country"), row.merchant_country),
+        (_("Billing country"), row.billing_country),
+        (_("Channel"), row.channel),
+        (_("Place"), _place(row)),
         *((name.replace("_", " ").capitalize(), _attribute(value)) for name, value in row.attributes.items()),
     ]
     facts += [Fact(title, value) for title, value in plain if value]
-    facts += [Fact("Source", row.source_id), Fact("Payment id", row.transaction_id, mono=True)]
+    facts += [Fact(_("Source"), row.source_id), Fact(_("Payment id"), row.transaction_id, mono=True)]
     return Payment(
         uid=str(row.uid),
         id=row.transaction_id,
@@ -155,7 +156,11 @@ def judgement(row: Decision, transaction: Transaction, now: datetime) -> Judgeme
         features=_feature_rows(row, transaction) if same_catalogue else [],
         features_note=""
         if same_catalogue
-        else f"Decided with feature catalogue {row.catalogue_version}; this console shows catalogue {CATALOGUE_VERSION}.",
+        else _(
+            "Decided with feature catalogue %(theirs)s; this console shows catalogue %(ours)s.",
+            theirs=row.catalogue_version,
+            ours=CATALOGUE_VERSION,
+        ),
     )
 
 

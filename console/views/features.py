@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
+from console.i18n import gettext as _
+from console.i18n import ngettext, reader
 from console.views.words import compact, duration, money, not_known, percent
 from core.base.money import from_hundredths
 from models.features.catalogue import FEATURES, Feature
@@ -14,7 +16,7 @@ FEATURE_OF: Final[Mapping[str, Feature]] = {feature.name: feature for feature in
 
 def title_of(name: str) -> str:
     feature = FEATURE_OF.get(name)
-    return feature.title if feature else name.replace("_", " ").capitalize()
+    return feature.said[reader().language].title if feature else name.replace("_", " ").capitalize()
 
 
 def with_titles(text: str) -> str:
@@ -39,17 +41,19 @@ def with_unit(value: float, unit: str, currency: str) -> str:
         case "s":
             return duration(timedelta(seconds=value))
         case "payments":
-            return "1 payment" if value == 1 else f"{compact(value)} payments"
+            return ngettext("%(value)s payment", "%(value)s payments", 1 if value == 1 else 2, value=compact(value))
         case "times":
             return f"{compact(float(f'{value:.3g}'))}×"
         case "deviations":
-            return f"{compact(float(f'{value:.2f}'))} deviations"
+            return _("%(value)s deviations", value=compact(float(f"{value:.2f}")))
         case "flag":
-            return "yes" if value else "no"
+            return _("yes") if value else _("no")
         case "hour":
             return f"{int(value):02d}:00 UTC"
         case "weekday":
-            return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[int(value) % 7]
+            return (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))[
+                int(value) % 7
+            ]
         case "km" | "km/h":
             return f"{compact(float(f'{value:.3g}'))} {unit}"
         case "share":

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from console.views.words import count, digits, not_known, number, percent
+from console.i18n import gettext as _
+from console.i18n import marked
+from console.views.words import count, digits, not_known, number, percent, span
 from core.base.terms import ModelStage
 from core.tables.policy import RegisteredModel
 
@@ -21,29 +23,55 @@ class Figure:
 
 
 FIGURES: Final = (
-    Figure("average_precision", "Average precision", "Area under the precision-recall curve", "number", True),
-    Figure("roc_auc", "ROC AUC", "Chance that a fraud scores above an honest payment", "number", True),
+    Figure(
+        "average_precision",
+        marked("Average precision"),
+        marked("Area under the precision-recall curve"),
+        "number",
+        True,
+    ),
+    Figure("roc_auc", marked("ROC AUC"), marked("Chance that a fraud scores above an honest payment"), "number", True),
     Figure(
         "card_precision_100",
-        "Card precision@100",
-        "Share of compromised cards among the 100 riskiest of a day",
+        marked("Card precision@100"),
+        marked("Share of compromised cards among the 100 riskiest of a day"),
         "percent",
         True,
     ),
     Figure(
         "recall_at_review",
-        "Recall at review",
-        "Share of the frauds that reach a person or are declined",
+        marked("Recall at review"),
+        marked("Share of the frauds that reach a person or are declined"),
         "percent",
         True,
     ),
-    Figure("precision_at_review", "Precision at review", "Share of the alerts that are fraud", "percent", True),
-    Figure("alerts_per_day", "Alerts a day", "At the review threshold", "count", None),
-    Figure("brier", "Brier score", "Mean squared error of the probability; less is better", "small", False),
-    Figure("ece", "Calibration error", "Mean gap between score and fraud rate; less is better", "small", False),
-    Figure("calibration_ratio", "Calibration", "Expected frauds over found ones; 1.00 is right", "ratio", None),
-    Figure("payments", "Payments tested", "In the test window", "count", None),
-    Figure("frauds", "Frauds tested", "In the test window", "count", None),
+    Figure(
+        "precision_at_review",
+        marked("Precision at review"),
+        marked("Share of the alerts that are fraud"),
+        "percent",
+        True,
+    ),
+    Figure("alerts_per_day", marked("Alerts a day"), marked("At the review threshold"), "count", None),
+    Figure(
+        "brier", marked("Brier score"), marked("Mean squared error of the probability; less is better"), "small", False
+    ),
+    Figure(
+        "ece",
+        marked("Calibration error"),
+        marked("Mean gap between score and fraud rate; less is better"),
+        "small",
+        False,
+    ),
+    Figure(
+        "calibration_ratio",
+        marked("Calibration"),
+        marked("Expected frauds over found ones; 1.00 is right"),
+        "ratio",
+        None,
+    ),
+    Figure("payments", marked("Payments tested"), marked("In the test window"), "count", None),
+    Figure("frauds", marked("Frauds tested"), marked("In the test window"), "count", None),
 )
 
 
@@ -67,7 +95,7 @@ def spread(bounds: Sequence[float | None] | None, kind: str) -> str:
     """`0.721 to 0.763`; empty when there is no interval."""
     if not bounds or bounds[0] is None or bounds[1] is None:
         return ""
-    return f"{written(bounds[0], kind)} to {written(bounds[1], kind)}"
+    return span(written(bounds[0], kind), written(bounds[1], kind))
 
 
 def gained(bounds: Sequence[float] | None, kind: str) -> str:
@@ -76,9 +104,9 @@ def gained(bounds: Sequence[float] | None, kind: str) -> str:
         return ""
     low, high = bounds
     if kind == "percent":
-        return f"{_with_sign(low * 100, 1)} to {_with_sign(high * 100, 1)} points"
+        return _("%(low)s to %(high)s points", low=_with_sign(low * 100, 1), high=_with_sign(high * 100, 1))
     decimals = {"count": 0, "small": 5, "ratio": 2}.get(kind, 3)
-    return f"{_with_sign(low, decimals)} to {_with_sign(high, decimals)}"
+    return span(_with_sign(low, decimals), _with_sign(high, decimals))
 
 
 def _with_sign(value: float, decimals: int) -> str:
@@ -100,8 +128,10 @@ def standing(gain: Sequence[float] | None) -> str:
 @dataclass(frozen=True)
 class Cell:
     value: str
+    kind: str
+    """better, worse, or nothing."""
     better: str
-    """Words for a difference to the champion that counts: better, worse, or nothing."""
+    """Words for a difference to the champion that counts."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +150,17 @@ def _verdict(own: float | None, champions: float | None, figure: Figure) -> str:
     return "better" if (own > champions) == figure.more_is_better else "worse"
 
 
+def _than(verdict: str, champions: float | None, figure: Figure) -> str:
+    value = written(champions, figure.kind)
+    match verdict:
+        case "better":
+            return _("better than %(value)s", value=value)
+        case "worse":
+            return _("worse than %(value)s", value=value)
+        case _other:
+            return ""
+
+
 def champion_figures(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
     """The champion's figures on the same test window: only those may be compared with the model's own."""
     found: Mapping[str, Any] = metrics.get("champion") or {}
@@ -136,10 +177,8 @@ def figure_rows(models: Sequence[RegisteredModel]) -> list[FigureRow]:
             leads = model.stage == ModelStage.CHAMPION.value
             against = None if leads else champion_figures(model.metrics).get(figure.key)
             words = _verdict(own, against, figure)
-            cells.append(
-                Cell(written(own, figure.kind), f"{words} than {written(against, figure.kind)}" if words else "")
-            )
-        rows.append(FigureRow(figure.title, figure.explanation, cells))
+            cells.append(Cell(written(own, figure.kind), words, _than(words, against, figure)))
+        rows.append(FigureRow(_(figure.title), _(figure.explanation), cells))
     return rows
 
 
@@ -167,8 +206,8 @@ def report_figures(metrics: Mapping[str, Any]) -> list[ReportFigure]:
     champion = champion_figures(metrics)
     return [
         ReportFigure(
-            title=figure.title,
-            explanation=figure.explanation,
+            title=_(figure.title),
+            explanation=_(figure.explanation),
             value=written(metrics[figure.key], figure.kind),
             interval=spread(intervals.get(figure.key), figure.kind),
             champion=written(champion[figure.key], figure.kind) if champion.get(figure.key) is not None else "",

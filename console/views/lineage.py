@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from console.i18n import gettext as _
 from console.views.words import compact, middle, minute
 
 _LISTED: Final = 8
@@ -35,7 +36,7 @@ class LineagePart:
 def lineage(found: Mapping[str, Any], title: str = "") -> list[LineagePart]:
     """Single values under `title`, then each group of values under its own."""
     single = [Fact(_name(key, title), plain(value)) for key, value in found.items() if not isinstance(value, Mapping)]
-    parts = [LineagePart(title or "In short", single, title.startswith(_FOLDED))] if single else []
+    parts = [LineagePart(title or _("In short"), single, title.startswith(_FOLDED))] if single else []
     for key in sorted(found, key=_rank):
         if isinstance(found[key], Mapping):
             parts += lineage(found[key], f"{title}: {key.replace('_', ' ')}" if title else titled(key))
@@ -60,17 +61,17 @@ def plain(value: Any) -> str:
     """A JSON value in words; times as people write them."""
     match value:
         case None:
-            return "none"
+            return _("none")
         case bool():
-            return "yes" if value else "no"
+            return _("yes") if value else _("no")
         case int() | float():
             return compact(value)
         case list() | tuple():
             if len(value) > _LISTED or any(isinstance(part, Mapping) for part in value):
-                return f"{len(value)} entries"
-            return ", ".join(plain(part) for part in value) or "none"
+                return _("%(count)s entries", count=len(value))
+            return ", ".join(plain(part) for part in value) or _("none")
         case Mapping():
-            return f"{len(value)} entries"
+            return _("%(count)s entries", count=len(value))
         case _:
             return _time(str(value))
 

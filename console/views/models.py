@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from console.i18n import gettext as _
 from console.views.audit import actor_name
 from console.views.features import title_of, with_titles
 from console.views.plots import Plot, precision_recall, reliability
@@ -112,7 +113,7 @@ def _thresholds(model: RegisteredModel, policy: Policy | None) -> tuple[str, str
     own: Mapping[str, Any] = model.metrics.get("thresholds") or {}
     review = policy.review_at if policy and policy.review_at is not None else own.get("review")
     decline = policy.decline_at if policy and policy.decline_at is not None else own.get("decline")
-    return percent(review, 1), "never" if decline is not None and decline >= 1 else percent(decline, 1)
+    return percent(review, 1), _("never") if decline is not None and decline >= 1 else percent(decline, 1)
 
 
 def top_features(metrics: Mapping[str, Any]) -> list[TopFeature]:
@@ -143,7 +144,7 @@ def model_card(
         gates=gates,
         gates_failed=sum(not gate.passed for gate in gates),
         top_features=top_features(model.metrics),
-        size=f"{compact(round(model.artifact_size / 1024, 1))} KiB",
+        size=_("%(size)s KiB", size=compact(round(model.artifact_size / 1024, 1))),
         href=f"/models/{model.id}",
         refusals=[_sentence(reason) for reason in model.refusals] or _failed(gates),
         shadow_since=maybe_moment(model.shadow_since, now),
@@ -171,8 +172,13 @@ def agreed(found: Mapping[str, Any]) -> Agreed | None:
     more, fewer = count(found["more_alerts"]), count(found["fewer_alerts"])
     difference, correlation = found["mean_absolute_difference"], found["correlation"]
     return Agreed(
-        sentence=f"Same outcome for {percent(same, 1)} of {count(payments)} live payments; "
-        f"{more} alerts more and {fewer} fewer than were opened.",
+        sentence=_(
+            "Same outcome for %(same)s of %(payments)s live payments; %(more)s alerts more and %(fewer)s fewer than were opened.",
+            same=percent(same, 1),
+            payments=count(payments),
+            more=more,
+            fewer=fewer,
+        ),
         payments=count(payments),
         same=percent(same, 1),
         more=more,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from console.i18n import gettext as _
 from console.views.words import (
     LABEL_SOURCES,
     LABELS,
@@ -64,7 +65,7 @@ def payment_row(
         card=entity(EntityKind.CARD, row.card_id),
         merchant=entity(EntityKind.MERCHANT, row.merchant_id),
         score=score(decision.score) if decision else None,
-        outcome=OUTCOMES[Outcome(decision.outcome)] if decision else ("History" if row.imported else "Waiting"),
+        outcome=OUTCOMES[Outcome(decision.outcome)] if decision else (_("History") if row.imported else _("Waiting")),
         outcome_kind=decision.outcome if decision else "none",
         label=LABELS[Label(label)] if label else "",
         label_kind=label,

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from console.views.words import percent
+from console.i18n import gettext as _
+from console.views.words import count, percent
 
 PLOT_WIDTH, PLOT_HEIGHT = 320.0, 226.0
 PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 40.0, 308.0, 26.0, 184.0
@@ -167,13 +168,19 @@ def log_shares(title: str, low: float) -> Axis:
 
 def precision_recall(curves: Sequence[tuple[str, str, Pairs]], chosen: tuple[float, float] | None = None) -> Plot:
     """`curves`: (name, kind, [[recall, precision], ...]). chosen: recall and precision at the review threshold."""
-    frame = Frame(shares("Recall: share of the frauds caught"), shares("Precision"))
+    frame = Frame(shares(_("Recall: share of the frauds caught")), shares(_("Precision")))
     table = [(name, percent(recall), percent(precision)) for name, _, pairs in curves for recall, precision in pairs]
     words = (
-        f"review threshold: {percent(chosen[0])} of the frauds, {percent(chosen[1])} of the alerts" if chosen else ""
+        _(
+            "review threshold: %(recall)s of the frauds, %(precision)s of the alerts",
+            recall=percent(chosen[0]),
+            precision=percent(chosen[1]),
+        )
+        if chosen
+        else ""
     )
     return Plot(
-        title="Precision and recall",
+        title=_("Precision and recall"),
         x_title=frame.x.title,
         y_title=frame.y.title,
         lines=[
@@ -182,30 +189,40 @@ def precision_recall(curves: Sequence[tuple[str, str, Pairs]], chosen: tuple[flo
             if pairs
         ],
         dots=[frame.dot(*chosen, 4, words)] if chosen else [],
-        dot_name="At the review threshold" if chosen else "",
+        dot_name=_("At the review threshold") if chosen else "",
         x_ticks=frame.x_ticks,
         y_ticks=frame.y_ticks,
         table=table,
-        table_head=("Model", "Recall", "Precision"),
+        table_head=(_("Model"), _("Recall"), _("Precision")),
     )
 
 
 def reliability(name: str, bins: Pairs) -> Plot:
     """`bins`: [[mean score, fraud rate, payments], ...]. A dot's area grows with the payments in its bin, slowly."""
     filled = [(mean, rate, int(n)) for mean, rate, n in bins if n]
-    frame = Frame(shares("Score"), shares("Share that was fraud"))
+    frame = Frame(shares(_("Score")), shares(_("Share that was fraud")))
     return Plot(
-        title="Reliability",
+        title=_("Reliability"),
         x_title=frame.x.title,
         y_title=frame.y.title,
         lines=[Line(name, "champion", frame.points([(m, r) for m, r, _ in filled]))] if filled else [],
         dots=[
-            frame.dot(m, r, min(1.5 + n**0.15, 5), f"score {percent(m, 1)}: {percent(r, 1)} of {n:,} were fraud")
+            frame.dot(
+                m,
+                r,
+                min(1.5 + n**0.15, 5),
+                _(
+                    "score %(score)s: %(rate)s of %(payments)s were fraud",
+                    score=percent(m, 1),
+                    rate=percent(r, 1),
+                    payments=count(n),
+                ),
+            )
             for m, r, n in filled
         ],
         x_ticks=frame.x_ticks,
         y_ticks=frame.y_ticks,
         diagonal=True,
-        table=[(percent(m, 1), percent(r, 1), f"{n:,}") for m, r, n in filled],
-        table_head=("Mean score", "Fraud rate", "Payments"),
+        table=[(percent(m, 1), percent(r, 1), count(n)) for m, r, n in filled],
+        table_head=(_("Mean score"), _("Fraud rate"), _("Payments")),
     )

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from console.i18n import gettext as _
+from console.i18n import ngettext, reader
 from console.views.features import FEATURE_OF, feature_value, title_of
-from console.views.words import compact, count, signed
+from console.views.words import compact, count, signed, span
 from core.tables.flow import Transaction
 from models.scoring.evidence import FRAUDS, Evidence
+from models.scoring.telling import retell
 from models.scoring.words import NO_RANGE
 
 FEATURES_A_REASON: Final = 2
@@ -59,7 +62,7 @@ def reason(stored: Mapping[str, Any], row: Transaction) -> Reason:
         for part in stored.get("features", [])[:FEATURES_A_REASON]
     ]
     return Reason(
-        text=stored["text"],
+        text=retell([stored], row.currency, reader().language)[0]["text"],
         direction=stored["direction"],
         strength=strength(stored["contribution"]),
         contribution=signed(stored["contribution"]),
@@ -78,7 +81,7 @@ def _usual(part: Mapping[str, Any], currency: str) -> str:
     words = list(dict.fromkeys(feature_value(name, bound, currency) for bound in bounds))
     if feature and feature.unit == "payments" and len(words) == 2:
         words[0] = compact(bounds[0])
-    return " to ".join(words)
+    return span(*words) if len(words) == 2 else "".join(words)
 
 
 def _behind(stored: Mapping[str, Any], row: Transaction) -> BehindLink | None:
@@ -88,10 +91,12 @@ def _behind(stored: Mapping[str, Any], row: Transaction) -> BehindLink | None:
     sought = Evidence.of_json(stored["evidence"])
     if sought.only_itself:
         return None
-    words = "The payments behind this" if sought.count is None else _counted_words(sought)
+    words = _("The payments behind this") if sought.count is None else _counted_words(sought)
     return BehindLink(words, f"/transactions/{row.uid}/reasons/{stored['code']}", f"behind-{stored['code']}")
 
 
 def _counted_words(sought: Evidence) -> str:
-    noun = "fraud" if sought.what == FRAUDS else "payment"
-    return f"The {noun} behind this" if sought.count == 1 else f"The {count(sought.count or 0)} {noun}s behind this"
+    number = sought.count or 0
+    if sought.what == FRAUDS:
+        return ngettext("The fraud behind this", "The %(count)s frauds behind this", number, count=count(number))
+    return ngettext("The payment behind this", "The %(count)s payments behind this", number, count=count(number))

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from console.i18n import gettext as _
+from console.i18n import marked
 from console.views.costs import Price, cost_note, cost_plot, prices
 from console.views.curves import weekly
 from console.views.features import title_of
@@ -100,7 +102,7 @@ def report(model: RegisteredModel, policy: Policy | None, names: Mapping[UUID, s
         cost=cost_plot(metrics),
         prices=prices(metrics),
         cost_note=cost_note(metrics),
-        stability=weekly("Week by week", weeks, _WEEKLY),
+        stability=weekly(_("Week by week"), weeks, [(key, _(title), kind) for key, title, kind in _WEEKLY]),
         stability_note=stability(weeks),
         weeks=[week_row(week) for week in weeks],
         segments=segments(metrics.get("segments") or []),
@@ -121,31 +123,46 @@ def verdict(metrics: Mapping[str, Any]) -> str:
     if metrics.get("recall_at_review") is None or metrics.get("precision_at_review") is None:
         return ""
     alerts = count(round(metrics.get("alerts_per_day") or 0))
-    found = (
-        f"It finds {percent(metrics['recall_at_review'])} of the frauds with {alerts} alerts a day, "
-        f"{percent(metrics['precision_at_review'])} of which are fraud."
+    found = _(
+        "It finds %(recall_at_review)s of the frauds with %(alerts)s alerts a day, %(precision_at_review)s of which are fraud.",
+        recall_at_review=percent(metrics["recall_at_review"]),
+        alerts=alerts,
+        precision_at_review=percent(metrics["precision_at_review"]),
     )
     gain = (metrics.get("gain") or {}).get("average_precision")
     how = {
-        "better": "It ranks better than the champion",
-        "worse": "It ranks worse than the champion",
-        "alike": "No difference to the champion can be told",
+        "better": _("It ranks better than the champion"),
+        "worse": _("It ranks worse than the champion"),
+        "alike": _("No difference to the champion can be told"),
         "": "",
     }[standing(gain)]
     if not how:
         return found
-    return f"{found} {how}: average precision {gained(gain, 'number')} on the same payments."
+    return _(
+        "%(found)s %(how)s: average precision %(gain)s on the same payments.",
+        found=found,
+        how=how,
+        gain=gained(gain, "number"),
+    )
 
 
 def _facts(model: RegisteredModel, card: ModelCard) -> list[Fact]:
     used: Mapping[str, Any] = model.metrics.get("features") or {}
-    features = f"{count(used['used'])} of {count(used['catalogue'])}" if used else not_known()
+    features = (
+        _("%(used)s of %(catalogue)s", used=count(used["used"]), catalogue=count(used["catalogue"]))
+        if used
+        else not_known()
+    )
     return [
-        Fact("Review from", card.review_at),
-        Fact("Decline from", card.decline_at),
-        Fact("Features used", features, f"catalogue {model.catalogue_version}"),
-        Fact("Artifact", card.size, f"SHA-256 {model.artifact_sha[:16]}…"),
-        Fact("Signed by key", model.signed_by or "not signed"),
+        Fact(_("Review from"), card.review_at),
+        Fact(_("Decline from"), card.decline_at),
+        Fact(
+            _("Features used"),
+            features,
+            _("catalogue %(catalogue_version)s", catalogue_version=model.catalogue_version),
+        ),
+        Fact(_("Artifact"), card.size, f"SHA-256 {model.artifact_sha[:16]}…"),
+        Fact(_("Signed by key"), model.signed_by or _("not signed")),
     ]
 
 
@@ -155,28 +172,28 @@ def _precision_recall(metrics: Mapping[str, Any]) -> Plot | None:
         return None
     recall, precision = metrics.get("recall_at_review"), metrics.get("precision_at_review")
     chosen = (recall, precision) if recall is not None and precision is not None else None
-    lines = [("This model", "champion", own)]
+    lines = [(_("This model"), "champion", own)]
     champions = champion_figures(metrics).get("precision_recall")
     if champions:
-        lines.append(("The champion on the same payments", "challenger", champions))
+        lines.append((_("The champion on the same payments"), "challenger", champions))
     return precision_recall(lines, chosen)
 
 
 def _calibration(metrics: Mapping[str, Any]) -> str:
     known = [
         f"{title} {written(metrics[key], kind)}"
-        for key, title, kind in (("brier", "Brier score", "small"), ("ece", "calibration error (ECE)", "small"))
+        for key, title, kind in (("brier", _("Brier score"), "small"), ("ece", _("calibration error (ECE)"), "small"))
         if metrics.get(key) is not None
     ]
     ratio = metrics.get("calibration_ratio")
     if ratio is not None:
-        known.append(f"{number(ratio, 2)} frauds expected for each one found")
+        known.append(_("%(ratio)s frauds expected for each one found", ratio=number(ratio, 2)))
     return ", ".join(known)
 
 
 _WEEKLY: Final = (
-    ("average_precision", "Average precision", "champion"),
-    ("card_precision_100", "Card precision@100", "challenger"),
+    ("average_precision", marked("Average precision"), "champion"),
+    ("card_precision_100", marked("Card precision@100"), "challenger"),
 )
 
 
@@ -200,8 +217,11 @@ def _search(found: Mapping[str, Any] | None, weighting: Mapping[str, Any] | None
         for row in table
     ]
     return Search(
-        sentence=f"{count(found['candidates'])} settings in {count(found['rounds'])} rounds; each round keeps the better ones and "
-        f"tries them on more payments.",
+        sentence=_(
+            "%(candidates)s settings in %(rounds)s rounds; each round keeps the better ones and tries them on more payments.",
+            candidates=count(found["candidates"]),
+            rounds=count(found["rounds"]),
+        ),
         weighting=_weighting(weighting),
         head=[titled(key) for key in head],
         rows=rows,
@@ -213,18 +233,26 @@ def _weighting(found: Mapping[str, Any] | None) -> str:
     if not found:
         return ""
     tried = ", ".join(
-        f"{compact(one['fraud_weight'])} (recall at review {percent(one['recall_at_review'], 1)})"
+        _(
+            "%(fraud_weight)s (recall at review %(recall_at_review)s)",
+            fraud_weight=compact(one["fraud_weight"]),
+            recall_at_review=percent(one["recall_at_review"], 1),
+        )
         for one in found["tried"]
     )
-    return f"Weight of a fraud against an honest payment: {compact(found['chosen'])}; tried: {tried}."
+    return _(
+        "Weight of a fraud against an honest payment: %(chosen)s; tried: %(tried)s.",
+        chosen=compact(found["chosen"]),
+        tried=tried,
+    )
 
 
 def _anomaly(found: Mapping[str, Any] | None) -> list[Fact]:
     if not found:
         return []
     return [
-        Fact("Average precision", written(found.get("average_precision"), "number")),
-        Fact("ROC AUC", written(found.get("roc_auc"), "number")),
+        Fact(_("Average precision"), written(found.get("average_precision"), "number")),
+        Fact(_("ROC AUC"), written(found.get("roc_auc"), "number")),
     ]
 
 
@@ -232,9 +260,9 @@ def _latency(found: Mapping[str, Any] | None) -> list[Fact]:
     if not found:
         return []
     return [
-        Fact("One payment", f"{number(found['one_row_ms'], 2)} ms"),
-        Fact("In a batch of 256", f"{number(found['row_us_at_256'], 0)} µs a payment"),
-        Fact("One explanation", f"{number(found['explain_ms'], 2)} ms"),
+        Fact(_("One payment"), _("%(one_row_ms)s ms", one_row_ms=number(found["one_row_ms"], 2))),
+        Fact(_("In a batch of 256"), _("%(time)s µs a payment", time=number(found["row_us_at_256"], 0))),
+        Fact(_("One explanation"), _("%(explain_ms)s ms", explain_ms=number(found["explain_ms"], 2))),
     ]
 
 
@@ -244,9 +272,9 @@ def _leakage(found: Mapping[str, Any] | None) -> list[Fact]:
         return []
     facts = []
     if found.get("features_checked") is not None:
-        facts.append(Fact("Features checked", count(found["features_checked"])))
+        facts.append(Fact(_("Features checked"), count(found["features_checked"])))
     if found.get("labels_too_early") is not None:
-        facts.append(Fact("Labels reported before their payment", count(found["labels_too_early"])))
+        facts.append(Fact(_("Labels reported before their payment"), count(found["labels_too_early"])))
     return facts
 
 

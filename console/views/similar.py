@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from console.i18n import gettext as _
+from console.i18n import ngettext
 from console.views.words import LABELS, Moment, moment, money
 from core.base.terms import Label
 from core.stores.evidence import SimilarAlert
@@ -42,10 +44,17 @@ def _sentence(frauds: int, of: int) -> str:
     if of == 0:
         return ""
     if of == 1:
-        return f"The one similar past alert was {'fraud' if frauds else 'legitimate'}."
-    if frauds in (0, of):
-        return f"All {of} of the most similar past alerts were {'fraud' if frauds else 'legitimate'}."
-    return f"{frauds} of the {of} most similar past alerts {'was' if frauds == 1 else 'were'} fraud."
+        return _("The one similar past alert was fraud.") if frauds else _("The one similar past alert was legitimate.")
+    if frauds == of:
+        return _("All %(of)s of the most similar past alerts were fraud.", of=of)
+    if frauds == 0:
+        return _("All %(of)s of the most similar past alerts were legitimate.", of=of)
+    return ngettext(
+        "%(num)s of the %(of)s most similar past alerts was fraud.",
+        "%(num)s of the %(of)s most similar past alerts were fraud.",
+        frauds,
+        of=of,
+    )
 
 
 def _row(near: SimilarAlert, alert: Alert, now: datetime) -> SimilarRow:

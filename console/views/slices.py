@@ -5,17 +5,21 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
 
+from console.i18n import Words, marked
+from console.i18n import gettext as _
 from console.views.curves import day
 from console.views.figures import gained, standing, written
-from console.views.words import count, number
+from console.views.words import count, number, span
 
-SEGMENTS: Final = {
-    "channel": "Channel",
-    "currency": "Currency",
-    "merchant_category": "Merchant category",
-    "amount_band": "Amount",
-    "customer_age": "Customer",
-}
+SEGMENTS: Final = Words(
+    {
+        "channel": marked("Channel"),
+        "currency": marked("Currency"),
+        "merchant_category": marked("Merchant category"),
+        "amount_band": marked("Amount"),
+        "customer_age": marked("Customer"),
+    }
+)
 
 
 _SILENT: Final = 3
@@ -59,15 +63,19 @@ def stability(weeks: Sequence[Mapping[str, Any]]) -> str:
     known = [week["average_precision"] for week in weeks if week.get("average_precision") is not None]
     if not known:
         return ""
-    return (
-        f"Each week is judged by a model that had learned only what was known when it began. Average precision from "
-        f"{number(min(known))} to {number(max(known))}, {number(sum(known) / len(known))} on average over {len(known)} weeks."
+    return _(
+        "Each week is judged by a model that had learned only what was known when it began. "
+        "Average precision from %(low)s to %(high)s, %(mean)s on average over %(weeks)s weeks.",
+        low=number(min(known)),
+        high=number(max(known)),
+        mean=number(sum(known) / len(known)),
+        weeks=len(known),
     )
 
 
 def week_row(week: Mapping[str, Any]) -> WeekRow:
     return WeekRow(
-        week=f"{day(week['from'])} to {day(week['until'])}",
+        week=span(day(week["from"]), day(week["until"])),
         payments=count(week["payments"]),
         frauds=count(week["frauds"]),
         average_precision=written(week.get("average_precision"), "number"),
@@ -81,7 +89,7 @@ def week_row(week: Mapping[str, Any]) -> WeekRow:
 def segments(rows: Sequence[Mapping[str, Any]]) -> list[SegmentGroup]:
     """In the order of the report, which keeps the rows of a kind together and begins with the largest."""
     return [
-        SegmentGroup(SEGMENTS.get(by, by.replace("_", " ").capitalize()), _rows(list(group)))
+        SegmentGroup(SEGMENTS[by] if by in SEGMENTS else by.replace("_", " ").capitalize(), _rows(list(group)))
         for by, group in groupby(rows, key=lambda row: str(row["by"]))
     ]
 
@@ -94,7 +102,7 @@ def _rows(group: Sequence[Mapping[str, Any]]) -> list[SegmentRow]:
     if not rest:
         return shown
     together: dict[str, Any] = {key: sum(row[key] for row in rest) for key in ("payments", "frauds")}
-    return [*shown, replace(_segment({"name": f"{len(rest)} more", **together}), rest=True)]
+    return [*shown, replace(_segment({"name": _("%(count)s more", count=len(rest)), **together}), rest=True)]
 
 
 def _segment(row: Mapping[str, Any]) -> SegmentRow:
@@ -103,7 +111,7 @@ def _segment(row: Mapping[str, Any]) -> SegmentRow:
         name=str(row["name"]),
         payments=count(row["payments"]),
         frauds=count(row["frauds"]),
-        average_precision="too few frauds" if precision is None else number(precision),
+        average_precision=_("too few frauds") if precision is None else number(precision),
         width="" if precision is None else f"{precision * 100:.1f}",
         calibration="" if row.get("calibration_ratio") is None else written(row["calibration_ratio"], "ratio"),
         recall="" if row.get("recall_at_review") is None else written(row["recall_at_review"], "percent"),

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from console.i18n import gettext as _
+from console.i18n import ngettext, reader
 from console.views.curves import arrival, day, weekly
 from console.views.features import title_of, with_titles
 from console.views.figures import spread, written
 from console.views.plots import Plot
-from console.views.words import LABELS, Moment, compact, count, moment, number, percent
+from console.views.words import LABELS, Moment, compact, count, moment, number, percent, span
 from core.base.clock import rfc3339
 from core.base.terms import Label
 from core.tables.policy import ModelWatch
-from models.features.catalogue import GROUPS
+from models.features.catalogue import LANGUAGES
 
 DRIFT_SHOWN: Final = 10
 """Features shown at once besides those that moved."""
-_REASONS: Final = {**GROUPS, "rules": "rules"}
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,12 @@ def _sentence(text: str) -> str:
 
 
 def _window(start: datetime | None, end: datetime | None) -> str:
-    return f"{day(rfc3339(start))} to {day(rfc3339(end))}" if start and end else ""
+    return span(day(rfc3339(start)), day(rfc3339(end))) if start and end else ""
 
 
 def _drift(found: Mapping[str, Any]) -> DriftRow:
     return DriftRow(
-        title="Score" if found["feature"] == "score" else title_of(found["feature"]),
+        title=_("Score") if found["feature"] == "score" else title_of(found["feature"]),
         psi=number(found["psi"], 3),
         ks=number(found["ks"], 3),
         chance=percent(found["p"], 1),
@@ -154,23 +155,30 @@ def _drift(found: Mapping[str, Any]) -> DriftRow:
 def _drift_sentence(figures: Mapping[str, Any], moved: int, features: int) -> str:
     if not features:
         return ""
-    payments = count(figures.get("payments") or 0)
-    which = "No feature has" if not moved else "1 feature has" if moved == 1 else f"{count(moved)} features have"
-    return (
-        f"{which} moved, of {count(features)}, in {payments} payments against those the model was judged on. Moved: a PSI of 0.25 or more, "
-        f"and more than chance explains."
+    told = ngettext(
+        "%(moved)s feature of %(features)s has moved, in %(payments)s payments against those the model was judged on.",
+        "%(moved)s features of %(features)s have moved, in %(payments)s payments against those the model was judged on.",
+        moved,
+        moved=count(moved),
+        features=count(features),
+        payments=count(figures.get("payments") or 0),
     )
+    return f"{told} {_('Moved: a PSI of 0.25 or more, and more than chance explains.')}"
 
 
 def _arrival_sentence(labels: Mapping[str, Any]) -> str:
     if not labels:
         return ""
     old = labels.get("old_enough_days")
-    enough = f" Payments are judged once they are {compact(old)} days old." if old is not None else ""
+    enough = _("Payments are judged once they are %(days)s days old.", days=compact(old)) if old is not None else ""
     if not labels.get("measured") or labels.get("half_days") is None:
-        return f"Too few frauds to measure it: the usual label delay is assumed.{enough}"
-    half = compact(round(labels["half_days"], 1))
-    return f"Half of the frauds are known {half} days after the payment, of {count(labels['frauds'])} known frauds.{enough}"
+        return f"{_('Too few frauds to measure it: the usual label delay is assumed.')} {enough}".rstrip()
+    told = _(
+        "Half of the frauds are known %(days)s days after the payment, of %(frauds)s known frauds.",
+        days=compact(round(labels["half_days"], 1)),
+        frauds=count(labels["frauds"]),
+    )
+    return f"{told} {enough}".rstrip()
 
 
 def _precision(found: Mapping[str, Any] | None) -> list[PrecisionRow]:
@@ -179,7 +187,7 @@ def _precision(found: Mapping[str, Any] | None) -> list[PrecisionRow]:
     rows = [{**found["all"], "reason": ""}, *found["by_reason"]]
     return [
         PrecisionRow(
-            reason=_sentence(_REASONS.get(row["reason"], row["reason"].replace("_", " "))).rstrip(".") or "All alerts",
+            reason=_reason(row["reason"]) or _("All alerts"),
             alerts=count(row["alerts"]),
             labelled=count(row["labelled"]),
             presumed=count(row.get("presumed", 0)),
@@ -191,48 +199,73 @@ def _precision(found: Mapping[str, Any] | None) -> list[PrecisionRow]:
     ]
 
 
+def _reason(code: str) -> str:
+    if code == "rules":
+        return _("Rules")
+    return _sentence(LANGUAGES[reader().language].GROUPS.get(code, code.replace("_", " "))).rstrip(".")
+
+
 def _agreement(found: Mapping[str, Any] | None) -> str:
     agreement: Mapping[str, Any] = (found or {}).get("agreement") or {}
     if not agreement.get("payments"):
-        return "No customer and no chargeback has spoken yet of a payment that an analyst labelled."
+        return _("No customer and no chargeback has spoken yet of a payment that an analyst labelled.")
     said = ", ".join(
-        f"{LABELS[Label(one['label'])].lower()} {count(one['confirmed'])} of {count(one['payments'])} times"
+        _(
+            "%(label)s %(confirmed)s of %(payments)s times",
+            label=LABELS[Label(one["label"])].lower(),
+            confirmed=count(one["confirmed"]),
+            payments=count(one["payments"]),
+        )
         for one in agreement["said"]
         if one["payments"]
     )
-    return (
-        f"Customers and chargebacks later bore out {percent(agreement['share'], 1)} of {count(agreement['payments'])} analysts’ labels "
-        f"({spread(agreement['interval'], 'percent')}): {said}."
+    return _(
+        "Customers and chargebacks later bore out %(share)s of %(payments)s analysts’ labels (%(interval)s): %(said)s.",
+        share=percent(agreement["share"], 1),
+        payments=count(agreement["payments"]),
+        interval=spread(agreement["interval"], "percent"),
+        said=said,
     )
 
 
 def _performance(judged: Mapping[str, Any]) -> Plot | None:
     weeks: Sequence[Mapping[str, Any]] = judged.get("weeks") or []
     lines = (
-        ("average_precision", "Average precision", "champion"),
-        ("precision", "Alerts that were fraud", "challenger"),
+        ("average_precision", _("Average precision"), "champion"),
+        ("precision", _("Alerts that were fraud"), "challenger"),
     )
     then = (judged.get("training") or {}).get("average_precision")
-    return weekly("Week by week", weeks, lines, "interval", ("Average precision when it was judged", then))
+    return weekly(_("Week by week"), weeks, lines, "interval", (_("Average precision when it was judged"), then))
 
 
 def _performance_sentence(judged: Mapping[str, Any]) -> str:
     then, recent = judged.get("training"), judged.get("recent")
     if not then or not recent or recent.get("average_precision") is None:
-        return "Too few payments are old enough, or too few of them were fraud, to judge the model again."
-    now = f"{number(recent['average_precision'])} ({spread(recent['interval'], 'number')})"
-    before = f"{number(then['average_precision'])} ({spread(then['interval'], 'number') or 'no interval'})"
-    told = f"Average precision {now} in payments from {day(recent['from'])} to {day(recent['until'])}; {before} when it was judged."
-    since = f", in every week since {day(judged['since'])}" if judged.get("since") else ""
-    return f"{told} It has decayed{since}." if judged.get("decayed") else f"{told} No decay beyond chance."
+        return _("Too few payments are old enough, or too few of them were fraud, to judge the model again.")
+    told = _(
+        "Average precision %(now)s in payments from %(start)s to %(end)s; %(before)s when it was judged.",
+        now=_with_interval(recent),
+        start=day(recent["from"]),
+        end=day(recent["until"]),
+        before=_with_interval(then),
+    )
+    if not judged.get("decayed"):
+        return f"{told} {_('No decay beyond chance.')}"
+    since = judged.get("since")
+    decayed = _("It has decayed, in every week since %(week)s.", week=day(since)) if since else _("It has decayed.")
+    return f"{told} {decayed}"
+
+
+def _with_interval(found: Mapping[str, Any]) -> str:
+    return f"{number(found['average_precision'])} ({spread(found['interval'], 'number') or _('no interval')})"
 
 
 def _week(week: Mapping[str, Any]) -> LiveWeek:
     return LiveWeek(
-        week=f"{day(week['from'])} to {day(week['until'])}",
+        week=span(day(week["from"]), day(week["until"])),
         payments=count(week["payments"]),
         frauds=count(week["frauds"]),
-        average_precision="too few frauds"
+        average_precision=_("too few frauds")
         if week.get("average_precision") is None
         else number(week["average_precision"]),
         interval=spread(week.get("interval"), "number"),

@@ -157,6 +157,11 @@ def short_money(hundredths: float, currency: str | None) -> str:
     return f"{symbol}{gap}{compact(major / size)}{letter}"
 
 
+def span(low: str, high: str) -> str:
+    """`1 to 3`."""
+    return _("%(low)s to %(high)s", low=low, high=high)
+
+
 def count(number: int) -> str:
     return digits(f"{number:,}")
 
