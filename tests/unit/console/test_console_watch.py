@@ -33,7 +33,7 @@ def test_everything_that_was_measured_is_shown() -> None:
     assert "measured 12 min ago, payments from 17 Nov to 24 Nov" in text
     assert "Average precision 0.610 (0.560 to 0.650)" in text
     assert "0.742 (0.700 to 0.780) when it was judged. It has decayed, in every week since 19 Oct." in text
-    assert "1 feature has moved, of 15, in 9,800 payments" in text
+    assert "1 feature of 15 has moved, in 9,800 payments" in text
     assert "moved since 2 Nov 0.410" in text
     assert "4 more that have not moved" in text
     assert "The score: PSI 0.310, moved." in text
