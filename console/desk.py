@@ -1,15 +1,25 @@
-"""What the desk beside an alert shows, read for whichever page or fragment carries it."""
+"""The desk beside an alert: what it shows, read for whichever page or fragment carries it, and how an act answers."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from console.access import Connection, ConsoleRequest, may
+from litestar.response import Response
+
+from console.access import Connection, ConsoleRequest, may, resources_of
+from console.shell import Page, is_fragment, render, see_other
 from console.views import desk as views
 from console.views import verdicts as verdict_views
+from console.views.queue import alert_row
+from core.acts import casework as acts
 from core.base.clock import utc_now
+from core.base.errors import Forbidden, InvalidInput, NotAllowedNow, NotFound, RondaError, StaleVersion
+from core.base.ids import AlertId, UserId
 from core.base.terms import AlertStatus, Role
 from core.infra.postgres import UnitOfWork
+from core.infra.resources import Resources
 from core.stores import casework, flow, ledger, people, verdicts
 from core.stores.ledger import AuditFilter
 from core.tables.casework import Alert, Verdict
@@ -20,6 +30,10 @@ TYPED: Final = ("note", "remark", "label", "reason", "list", "entity", "ends", "
 """Fields of the desk's forms that a refusal gives back."""
 ADVANCE_COOKIE: Final = "ronda_advance"
 """Whether this browser goes on to the next alert after a decision."""
+REFUSALS: Final = (StaleVersion, NotAllowedNow, InvalidInput, Forbidden)
+"""What an act at the desk answers with the desk."""
+Form = Mapping[str, str]
+NOTHING: Final[Form] = {}
 
 
 def advances(connection: Connection) -> bool:
@@ -89,3 +103,91 @@ async def last_undo(work: UnitOfWork, user_id: UUID, alert: Alert | None = None)
         return None
     together = await verdicts.count_of_batch(work, verdict.batch_id) if verdict.batch_id else 1
     return views.undo_of(verdict, closed, alert, now, together=together)
+
+
+async def alert_of_address(work: UnitOfWork, alert_id: UUID) -> Alert:
+    found = await casework.alert(work, alert_id)
+    if found is None:
+        raise NotFound("There is no such alert.")
+    return found
+
+
+async def _panel(
+    request: ConsoleRequest, alert_id: UUID, problem: str = "", status: int = 200, typed: Form = NOTHING
+) -> Page:
+    async with resources_of(request).postgres.reading() as work:
+        alert = await alert_of_address(work, alert_id)
+        context = await desk_of(work, request, alert, problem=problem, typed=typed)
+    page = render(request, "_desk.html", context, status=status)
+    if status != 200:  # also where the form would have replaced less than the desk
+        page.headers |= {"HX-Retarget": "#desk", "HX-Reswap": "outerMorph"}
+    return page
+
+
+async def _alone(request: ConsoleRequest, alert_id: UUID, problem: str, status: int, typed: Form) -> Page:
+    """For a plain form: the desk on a page of its own."""
+    async with resources_of(request).postgres.reading() as work:
+        alert = await alert_of_address(work, alert_id)
+        context = await desk_of(work, request, alert, problem=problem, typed=typed)
+    context["alert"] = alert_row(alert, {}, utc_now())
+    return render(request, "desk.html", context, status=status)
+
+
+async def after(request: ConsoleRequest, alert_id: UUID) -> Page:
+    """htmx gets the panel; a plain form is sent back to the page."""
+    if is_fragment(request):
+        return await _panel(request, alert_id)
+    return see_other(f"/alerts/{alert_id}")
+
+
+def go(request: ConsoleRequest, path: str) -> Page:
+    """To another page, also from a fragment."""
+    if is_fragment(request):
+        return Response("", headers={"HX-Redirect": path})
+    return see_other(path)
+
+
+async def refused(request: ConsoleRequest, alert_id: UUID, error: RondaError, typed: Form) -> Page:
+    """The fresh state, what was wrong, and what the analyst had typed."""
+    status = {NotAllowedNow: 409, StaleVersion: 409, Forbidden: 403}.get(type(error), 422)
+    async with resources_of(request).postgres.reading() as work:
+        alert = await alert_of_address(work, alert_id)
+        events = await ledger.page(
+            work, AuditFilter(subject_type="alert", subject_id=str(alert.id)), before_id=None, limit=10
+        )
+        names = await people.names_of(work, views.people_on(alert, [], events))
+    problem = views.refusal(error, alert, events, names, utc_now())
+    show = _panel if is_fragment(request) else _alone
+    return await show(request, alert_id, problem, status, typed)
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What every act needs."""
+
+    resources: Resources
+    alert_id: AlertId
+    user_id: UserId
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(minutes=self.resources.settings.claim_lease_minutes)
+
+
+def hands_of(request: ConsoleRequest, alert_id: UUID) -> Hands:
+    return Hands(resources_of(request), AlertId(alert_id), UserId(request.user.user.id))
+
+
+def version_of(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidInput("this form is damaged; reload the page")
+    return int(text)
+
+
+async def take(request: ConsoleRequest) -> Alert | None:
+    resources = resources_of(request)
+    lease = timedelta(minutes=resources.settings.claim_lease_minutes)
+    async with resources.postgres.unit_of_work() as work:
+        return await acts.take_next(
+            work, resources.redis, UserId(request.user.user.id), lease=lease, by=request.user.actor
+        )

@@ -32,6 +32,7 @@ from console.pages import (
     settings,
     sign_in,
     transactions,
+    verdicts,
     what_if,
 )
 from console.reading import ReaderMiddleware
@@ -70,8 +71,9 @@ HANDLERS = [
     desk.keep,
     desk.release,
     desk.hand_over,
-    desk.decide,
-    desk.undo,
+    verdicts.decide,
+    verdicts.undo,
+    verdicts.reopen,
     desk.add_note,
     transactions.transactions_page,
     transactions.transaction_page,

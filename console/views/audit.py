@@ -31,6 +31,7 @@ ACTIONS: Final = Words(
         Action.ALERT_HAND_OVER: marked("Handed the alert over"),
         Action.ALERT_CLOSE: marked("Closed the alert"),
         Action.ALERT_UNDO: marked("Took the decision back"),
+        Action.ALERT_REOPEN: marked("Opened the alert again"),
         Action.NOTE_ADD: marked("Added a note"),
         Action.LABEL_RECORD: marked("Recorded a label"),
         Action.LABEL_WITHDRAW: marked("Withdrew a label"),

@@ -110,7 +110,7 @@ async def undo_all(doer: Doer, batch_id: UUID, *, lease: timedelta) -> list[Outc
         raise NotFound("there are no such decisions")
 
     def check(alert: Alert) -> None:
-        check_can_undo(batch[alert.id], doer.user_id, utc_now())
+        check_can_undo(alert, batch[alert.id], doer.user_id, utc_now())
 
     async def act(work: UnitOfWork, alerts: Sequence[Alert]) -> Sequence[Alert]:
         standing = await verdicts.standing(work, [alert.id for alert in alerts])

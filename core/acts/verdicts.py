@@ -138,21 +138,41 @@ async def undo(
     """Take one's own decision back: the label is withdrawn before it left, and the alert is this analyst's again."""
     alert, now = await for_change(work, alert_id), utc_now()
     verdict = (await verdicts.standing(work, [alert_id])).get(alert_id)
-    check_can_undo(verdict, user_id, now)
+    check_can_undo(alert, verdict, user_id, now)
     assert verdict is not None  # checked
     if not await take_back(work, redis, [(alert, verdict)], user_id, lease=lease, by=by):
         raise NotAllowedNow("the label has left already")
     return alert
 
 
-def check_can_undo(verdict: Verdict | None, user_id: UUID, now: datetime) -> None:
+def check_can_undo(alert: Alert, verdict: Verdict | None, user_id: UUID, now: datetime) -> None:
     """Raises NotAllowedNow."""
-    if verdict is None or verdict.undone_at:
+    if verdict is None or verdict.undone_at or alert.closed_at != verdict.decided_at:
         raise NotAllowedNow("there is no decision to take back")
     if verdict.decided_by != user_id:
         raise NotAllowedNow("only the one who decided can take it back")
     if now >= verdict.undo_until:
         raise NotAllowedNow("the time to take this back is over")
+
+
+async def reopen(
+    work: UnitOfWork, redis: Redis, alert_id: AlertId, user_id: UserId, *, version: int, lease: timedelta, by: Actor
+) -> Alert:
+    """Take a closed alert to decide it anew. What was said of its payment stands until the new label outweighs it."""
+    alert = await for_change(work, alert_id)
+    same_version(alert, version)
+    if alert.status != AlertStatus.CLOSED.value:
+        raise NotAllowedNow("this alert is not closed")
+    detail = {"label": alert.disposition} if alert.disposition else {}
+    _open_for(alert, user_id, utc_now() + lease)
+    await changed(work, redis, [alert], [Event(by, Action.ALERT_REOPEN, "alert", str(alert.id), detail)])
+    return alert
+
+
+def _open_for(alert: Alert, user_id: UUID, until: datetime) -> None:
+    """As it was before it was closed, and this person's."""
+    give(alert, user_id, until)
+    alert.disposition, alert.disposition_reason, alert.closed_by, alert.closed_at = None, None, None, None
 
 
 async def take_back(
@@ -176,8 +196,7 @@ async def take_back(
     for alert, verdict in back:
         if verdict.list_entry_id:
             await _end_entry(work, redis, verdict.list_entry_id, by)
-        give(alert, user_id, now + lease)
-        alert.disposition, alert.disposition_reason, alert.closed_by, alert.closed_at = None, None, None, None
+        _open_for(alert, user_id, now + lease)
         events.append(Event(by, Action.ALERT_UNDO, "alert", str(alert.id), {"label": verdict.label}))
     withdrawn = [
         Event(by, Action.LABEL_WITHDRAW, "transaction", str(alert.transaction_uid), {"label": verdict.label})

@@ -213,6 +213,7 @@ class Action(StrEnum):
     ALERT_HAND_OVER = "alert.hand_over"
     ALERT_CLOSE = "alert.close"
     ALERT_UNDO = "alert.undo"
+    ALERT_REOPEN = "alert.reopen"
     NOTE_ADD = "note.add"
     LABEL_RECORD = "label.record"
     LIST_ADD = "list.add"

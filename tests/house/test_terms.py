@@ -39,6 +39,7 @@ WORDS = [
     "disposition",
     "verdict",
     "undo",
+    "reopen",
     "hand over",
     "take next",
     "label",

@@ -219,6 +219,32 @@ async def test_only_the_one_who_decided_undoes_and_only_in_time(resources: Resou
         await undo(resources, alert_id, user)
 
 
+async def test_a_closed_alert_is_opened_again_and_its_label_stands_until_the_new_one(resources: Resources) -> None:
+    alert_id, first, second = await an_alert(resources), await an_analyst(resources), await an_analyst(resources)
+    closed = await decide(resources, alert_id, first)
+
+    async def reopen(version: int) -> Alert:
+        async with resources.postgres.unit_of_work() as work:
+            return await verdicts.reopen(
+                work, resources.redis, alert_id, second, version=version, lease=LEASE, by=actor(second)
+            )
+
+    with pytest.raises(StaleVersion):
+        await reopen(closed.version - 1)
+    opened = await reopen(closed.version)
+    assert (opened.status, opened.claimed_by, opened.disposition, opened.closed_at) == ("claimed", second, None, None)
+    with pytest.raises(NotAllowedNow, match="not closed"):
+        await reopen(opened.version)
+    with pytest.raises(NotAllowedNow, match="no decision"):  # there is nothing left that an undo would undo
+        await undo(resources, alert_id, first)
+    await decide(resources, alert_id, second, Ruling(Label.LEGITIMATE, DispositionReason.CONFIRMED))
+    async with resources.postgres.reading() as work:
+        said = await store.labels_of(work, closed.transaction_uid)
+        counts = await store.labels_by_transaction(work, [closed.transaction_uid])
+    assert [label.label for label in said] == ["fraud", "legitimate"]
+    assert counts[closed.transaction_uid].label == "legitimate"
+
+
 async def test_the_relay_and_an_undo_at_the_same_row(resources: Resources) -> None:
     """Whoever is first at the row has it: a label that left stays, one that was withdrawn never leaves."""
     user = await an_analyst(resources)

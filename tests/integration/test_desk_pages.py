@@ -79,6 +79,17 @@ async def test_undoing_by_a_plain_form_and_too_late(tab: Browser, resources: Res
     assert "There is no decision to take back." in again.text
 
 
+async def test_a_closed_alert_can_be_opened_again_by_its_page(tab: Browser, resources: Resources) -> None:
+    alert_id = await an_alert(resources)
+    await tab.post(f"/alerts/{alert_id}/decide", version="1", **FRAUD)
+    assert 'id="reopen"' not in (await tab.client.get(f"/alerts/{alert_id}")).text  # undoing it is still possible
+    assert (await tab.post(f"/alerts/{alert_id}/reopen", version="1")).status_code == 409
+    assert (await tab.post(f"/alerts/{alert_id}/reopen", version="2")).headers["location"] == f"/alerts/{alert_id}"
+    page = (await tab.client.get(f"/alerts/{alert_id}")).text
+    assert "opened the alert again (fraud)" in page
+    assert 'id="lease"' in page
+
+
 async def test_keeping_a_claim_answers_with_the_time_left_and_a_lost_one_with_the_desk(
     tab: Browser, resources: Resources, analyst: User
 ) -> None:

@@ -25,6 +25,7 @@ ROLES = {
     "POST /alerts/{alert_id:uuid}/keep": "analyst",
     "POST /alerts/{alert_id:uuid}/hand-over": "analyst",
     "POST /alerts/{alert_id:uuid}/undo": "analyst",
+    "POST /alerts/{alert_id:uuid}/reopen": "analyst",
     "GET /alerts/{alert_id:uuid}/what-if": "viewer",
     "POST /alerts/{alert_id:uuid}/claim": "analyst",
     "POST /alerts/{alert_id:uuid}/release": "analyst",
