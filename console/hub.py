@@ -18,14 +18,17 @@ import structlog
 from jinja2 import Environment
 
 from console.i18n import Reader, reader, speaking_to
-from console.views.queue import alert_row, count_words, people_in
+from console.views.queue import alert_row, badge, people_in
+from console.views.queue_bar import default_views
 from core.base.clock import to_ms, utc_now
 from core.base.errors import RondaError, TooManyAttempts
-from core.base.terms import AlertStatus
 from core.contracts.topology import BELL_ALERTS, BELL_MODELS, BELL_RUNS
+from core.infra.postgres import UnitOfWork
 from core.infra.redis import listen
 from core.infra.resources import Resources
-from core.stores import casework, people, policy
+from core.stores import casework, people, policy, queue_counts
+from core.stores.flow import NIL
+from core.stores.queue_filter import AlertFilter, Look, holds
 from core.tables.casework import Alert
 
 HEARTBEAT_S: Final = 15.0
@@ -79,7 +82,7 @@ class Listener:
     topic: str
     user_id: UUID
     since: datetime
-    status: str = ""
+    wanted: AlertFilter = field(default_factory=AlertFilter)
     reader: Reader = field(default_factory=reader)
     queue: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(BACKLOG))
 
@@ -123,12 +126,26 @@ class Change:
 
 def shown_to(listener: Listener, alert: Alert) -> bool:
     """Whether this alert, when new, belongs on the listener's page."""
-    if listener.status:
-        return alert.status == listener.status
-    return alert.status != AlertStatus.CLOSED.value
+    return holds(alert, listener.wanted, Look(utc_now(), listener.user_id))
 
 
-def queue_message(listener: Listener, changes: Sequence[Change], counts: Drawn, at_ms: int) -> str:
+@dataclass(frozen=True)
+class Badges:
+    """Numbers of the views that everybody has, by the view's key; claims: of each person's own."""
+
+    common: Mapping[str, str]
+    claims: Mapping[UUID, int]
+
+    def to(self, user_id: UUID) -> str:
+        shown = {**self.common, "mine": badge(self.claims.get(user_id, 0))}
+        return "".join(
+            f'<hx-partial hx-target="#count-{key}" hx-swap="innerHTML">{number}</hx-partial>'
+            for key, number in shown.items()
+            if number
+        )
+
+
+def queue_message(listener: Listener, changes: Sequence[Change], badges: Badges, at_ms: int) -> str:
     """New rows go on top, known ones are patched where they stand; a patch for a row that is not there does nothing."""
     parts = []
     for change in changes:
@@ -138,7 +155,7 @@ def queue_message(listener: Listener, changes: Sequence[Change], counts: Drawn, 
         else:
             target = f"#alert-{change.alert.id}"
             parts.append(f'<hx-partial hx-target="{target}" hx-swap="outerMorph">{row}</hx-partial>')
-    return sse(body="".join([*parts, counts.to(listener.reader)]), ident=at_ms)
+    return sse(body="".join([*parts, badges.to(listener.user_id)]), ident=at_ms)
 
 
 class Hub:
@@ -219,8 +236,8 @@ class Hub:
             return
         missed = {ident for at_ms, ident in self._heard if at_ms >= from_ms - 2000}
         if missed:
-            changes, counts = await self._read(list(missed))
-            listener.push(queue_message(listener, changes, counts, to_ms(utc_now())))
+            changes, badges = await self._read(list(missed))
+            listener.push(queue_message(listener, changes, badges, to_ms(utc_now())))
 
     async def _say_again(self, listener: Listener) -> None:
         """For a page that was away: a browser hangs up on a tab in the background, and bells rang meanwhile."""
@@ -308,29 +325,30 @@ class Hub:
         while self._rung:
             chosen = [self._rung.pop() for _ in range(min(_AT_ONCE, len(self._rung)))]
             try:
-                changes, counts = await self._read(chosen)
+                changes, badges = await self._read(chosen)
             except RondaError:
                 self._rung.update(chosen)
                 raise
-            self._fan_out(changes, counts)
+            self._fan_out(changes, badges)
 
-    async def _read(self, ids: Sequence[UUID]) -> tuple[list[Change], Drawn]:
-        """Rows oldest first, so that the newest ends on top; and the counts of the filter."""
+    async def _read(self, ids: Sequence[UUID]) -> tuple[list[Change], Badges]:
+        """Rows oldest first, so that the newest ends on top; and the views' badges."""
         async with self._resources.postgres.reading() as work:
             alerts = sorted(await casework.alerts_by_id(work, ids), key=lambda alert: (alert.opened_at, alert.id))
             names = await people.names_of(work, people_in(alerts))
-            counts = await casework.alert_counts(work)
+            badges = await self._badges(work)
         now = utc_now()
-        changes = [Change(alert, Drawn(partial(self._row, alert, names, now))) for alert in alerts]
-        return changes, Drawn(partial(self._counts, counts))
+        return [Change(alert, Drawn(partial(self._row, alert, names, now))) for alert in alerts], badges
+
+    async def _badges(self, work: UnitOfWork) -> Badges:
+        views = default_views(self._resources.settings.high_value_from)
+        counts = await queue_counts.badges(work, [view.wanted for view in views.values()], Look(utc_now(), NIL))
+        return Badges(dict(zip(views, map(badge, counts), strict=True)), await queue_counts.claims(work))
 
     def _row(self, alert: Alert, names: Mapping[UUID, str], now: datetime) -> str:
         return self._templates.get_template("_alert_row.html").render(row=alert_row(alert, names, now))
 
-    def _counts(self, counts: Mapping[AlertStatus, int]) -> str:
-        return self._templates.get_template("_queue_counts.html").render(counts=count_words(counts))
-
-    def _fan_out(self, changes: Sequence[Change], counts: Drawn) -> None:
+    def _fan_out(self, changes: Sequence[Change], badges: Badges) -> None:
         for change in changes:
             self._known.pop(change.alert.id, None)
             self._known[change.alert.id] = change.alert.version
@@ -340,7 +358,7 @@ class Hub:
         now_ms = to_ms(utc_now())
         for listener in self._listeners:
             if listener.topic == QUEUE:
-                listener.push(queue_message(listener, changes, counts, now_ms))
+                listener.push(queue_message(listener, changes, badges, now_ms))
 
     def _send(self, topic: str, message: str) -> None:
         for listener in self._listeners:

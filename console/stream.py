@@ -18,6 +18,7 @@ from litestar.response import Stream
 
 from console.access import ConsoleRequest, require, who
 from console.hub import MODELS, QUEUE, Hub, Listener, alert_topic
+from console.views.queue_url import read_view
 from core.base.clock import from_ms, utc_now
 from core.base.errors import RondaError
 from core.base.terms import Role
@@ -92,8 +93,10 @@ def _since(text: str) -> datetime:
 
 
 @get("/stream/queue", guards=[require(Role.VIEWER)])
-async def queue_stream(request: ConsoleRequest, since: FromQuery[str] = "", status: FromQuery[str] = "") -> Stream:
-    return await _stream(request, Listener(QUEUE, request.user.user.id, _since(since), status))
+async def queue_stream(request: ConsoleRequest, since: FromQuery[str] = "") -> Stream:
+    """The rest of the address is the view's own."""
+    wanted = read_view(request.query_params.multi_items()).view.wanted
+    return await _stream(request, Listener(QUEUE, request.user.user.id, _since(since), wanted))
 
 
 @get("/stream/alerts/{alert_id:uuid}", guards=[require(Role.VIEWER)])

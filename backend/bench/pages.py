@@ -25,10 +25,14 @@ from backend.choices import BusChoice
 from backend.display import Display
 from backend.embedded_process import free_port
 from backend.instance import bound_socket, local_url
+from core.base.clock import utc_now
 from core.base.errors import Unavailable
-from core.base.terms import AlertStatus, Role
+from core.base.terms import Role
 from core.infra.resources import Resources, open_resources
-from core.stores import casework, people
+from core.stores import people, queue
+from core.stores.flow import NIL
+from core.stores.queue import Order
+from core.stores.queue_filter import AlertFilter, Look, Standing
 from core.tables.casework import Alert
 
 QUEUE_MS, ALERT_MS = 150.0, 250.0
@@ -109,8 +113,10 @@ async def _measure(
     client: httpx2.AsyncClient, resources: Resources, options: PagesOptions, display: Display, result: PageTimes
 ) -> None:
     async with resources.postgres.reading() as work:
-        waiting = await casework.open_alerts(work, status=None, after=None, limit=1_000)
-        closed = await casework.open_alerts(work, status=AlertStatus.CLOSED, after=None, limit=1_000)
+        look = Look(utc_now(), NIL)
+        waiting = await queue.page(work, AlertFilter(), look, order=Order.NEWEST, after=None, limit=1_000)
+        done = AlertFilter(standing=Standing.CLOSED)
+        closed = await queue.page(work, done, look, order=Order.NEWEST, after=None, limit=1_000)
     deep = await _deep(client)
     for name, limit_ms, paths in _pages([*waiting, *closed], deep, random.Random(options.seed)):  # noqa: S311 - no secret
         display.say(name)
@@ -128,7 +134,7 @@ def _pages(alerts: Sequence[Alert], deep: str, rng: random.Random) -> list[tuple
 
     return [
         ("queue", QUEUE_MS, of("/queue")),
-        ("queue, newest first", QUEUE_MS, of("/queue?sort=newest")),
+        ("queue, largest loss first", QUEUE_MS, of("/queue?order=loss")),
         ("queue, closed", QUEUE_MS, of("/queue?status=closed")),
         (f"queue, {DEEP} pages deep", QUEUE_MS, of(deep.replace("{", "{{").replace("}", "}}"))),
         ("queue, one customer", QUEUE_MS, of("/queue?q={alert.customer_id}")),

@@ -14,8 +14,9 @@ from core.acts import casework as acts
 from core.base.clock import utc_now
 from core.base.errors import InvalidInput
 from core.base.ids import UserId
-from core.base.terms import AlertStatus, Role
-from core.stores import casework
+from core.base.terms import Role
+from core.stores import queue_counts
+from core.stores.queue_filter import AlertFilter, Look, Standing
 
 
 @post("/queue/next", guards=[require(Role.ANALYST)], status_code=200)
@@ -28,10 +29,11 @@ async def take_next(request: ConsoleRequest) -> Page:
 async def nothing_left(request: ConsoleRequest) -> Page:
     """No alert is open; what colleagues have claimed may still come back."""
     async with resources_of(request).postgres.reading() as work:
-        counts = await casework.alert_counts(work)
+        look = Look(utc_now(), request.user.user.id)
+        asked = [AlertFilter(standing=Standing.OPEN), AlertFilter(standing=Standing.CLAIMED)]
+        still_open, claimed = await queue_counts.badges(work, asked, look)
         undo = await last_undo(work, request.user.user.id)
-    claimed = counts[AlertStatus.CLAIMED]
-    return render(request, "done.html", {"claimed": claimed, "open": counts[AlertStatus.OPEN], "undo": undo})
+    return render(request, "done.html", {"claimed": claimed, "open": still_open, "undo": undo})
 
 
 @post("/alerts/{alert_id:uuid}/claim", guards=[require(Role.ANALYST)], status_code=200)

@@ -1,4 +1,4 @@
-// What HTML cannot do by itself: keeping ages current, the live list that never jumps under the hand, themes. (The keyboard: keys.js.)
+// What HTML cannot do by itself: keeping ages current, the live chip, themes. The keyboard (keys.js) and the queue (queue.js) have their own.
 // Every page works without this file.
 (() => {
   "use strict";
@@ -50,57 +50,13 @@
         paused = !paused;
         chip.setAttribute("aria-pressed", String(paused));
         say(paused ? "paused" : "live");
-        if (!paused) refresh();
+        if (!paused) live.dispatchEvent(new CustomEvent("ronda:resume"));
       });
     }
     live.addEventListener("htmx:sse:before:message", (event) => { if (paused) event.preventDefault(); });
   }
 
-  // ---- the queue ----
-  const MOST_ROWS = 300;
-  const fresh = new Set(); // ids of new alerts behind the bar
-  const rows = () => byId("queue-rows");
-  const refresh = () => live && live.dataset.refresh &&
-    htmx.ajax("GET", live.dataset.refresh, { source: live, target: "#queue-body", swap: "outerMorph" });
-
-  // Rows are only inserted where nobody is looking or typing.
-  function handsOff() {
-    const body = rows();
-    return body.dataset.live === "rows" && window.scrollY < 40 && !body.contains(document.activeElement)
-      && !body.matches(":hover") && body.rows.length < MOST_ROWS;
-  }
-  function showBar() {
-    byId("new-words").textContent = fresh.size === 1 ? "1 new" : `${fresh.size} new`;
-    byId("new-bar").hidden = fresh.size === 0;
-    byId("status-region").textContent = fresh.size ? `${fresh.size} new alerts` : "";
-  }
-  function arrange(event) {
-    const { ctx, tasks } = event.detail;
-    if (ctx.sourceElement !== live || !rows()) return;
-    for (const task of tasks.filter((each) => each.target === rows())) {
-      for (const row of [...task.fragment.querySelectorAll("tr.alert-row")]) {
-        if (byId(row.id)) {
-          // Known already: patch it where it stands.
-          const patch = document.createDocumentFragment();
-          patch.append(row);
-          tasks.push({ ...task, fragment: patch, target: byId(row.id), swapSpec: { style: "outerMorph" } });
-        } else if (handsOff()) {
-          row.classList.add("is-new");
-        } else {
-          fresh.add(row.id);
-          row.remove();
-        }
-      }
-      if (!task.fragment.querySelector("tr")) tasks.splice(tasks.indexOf(task), 1);
-    }
-    if (rows().dataset.live === "first" && fresh.size) {
-      fresh.clear();
-      refresh();
-    }
-    showBar();
-  }
-  document.addEventListener("htmx:before:swap", arrange);
-
+  // ---- lists ----
   // "Show the next 50" replaces itself: the keyboard goes on at the first new row.
   let nextRow = null;
   document.addEventListener("htmx:before:swap", (event) => {
@@ -116,20 +72,7 @@
       nextRow.body.rows[nextRow.at]?.querySelector("a, summary")?.focus({ preventScroll: true });
       nextRow = null;
     }
-    const open = byId("count-todo");
-    if (open && live && live.dataset.refresh) document.title = `(${open.textContent.trim()}) Queue · Ronda`;
     checkVersion();
-  });
-  byId("new-button")?.addEventListener("htmx:after:swap", () => {
-    fresh.clear();
-    showBar();
-    window.scrollTo({ top: 0 });
-    rows()?.querySelector(".row-link")?.focus({ preventScroll: true });
-  });
-  live?.addEventListener("ronda:reload", () => {
-    if (!live.dataset.refresh) return;
-    if (rows() && (rows().dataset.live !== "bar") && window.scrollY < 40 && !rows().contains(document.activeElement)) refresh();
-    else { byId("new-words").textContent = "The list changed. Load it again"; byId("new-bar").hidden = false; }
   });
 
   // ---- one alert: somebody else changed it ----

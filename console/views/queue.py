@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import urlencode
 from uuid import UUID
 
+from console.i18n import Words, marked, stored
+from console.i18n import gettext as _
 from console.views.words import (
     LABELS,
     OUTCOMES,
@@ -14,17 +15,53 @@ from console.views.words import (
     EntityLink,
     Moment,
     Score,
-    count,
     entity,
     moment,
     money,
     percent,
     score,
 )
-from core.base.terms import AlertStatus, EntityKind, Label, Outcome
+from core.base.due import due_state
+from core.base.terms import AlertStatus, DueState, EntityKind, Label, Outcome
 from core.tables.casework import Alert
 
-_CONTROL_REASON: Final = "Approved, and drawn by chance to be looked at"
+_CONTROL_REASON: Final = marked("Approved, and drawn by chance to be looked at")
+
+
+DUE_WORDS: Final = Words(
+    {DueState.OK: marked("In time"), DueState.SOON: marked("Due soon"), DueState.OVERDUE: marked("Overdue")}
+)
+
+
+_MARKS: Final = {DueState.OK: "clock", DueState.SOON: "triangle-alert", DueState.OVERDUE: "circle-alert"}
+
+
+@dataclass(frozen=True)
+class Due:
+    """Time left, or time over. The page's script keeps it current from `iso`."""
+
+    state: str
+    words: str
+    icon: str
+    iso: str
+    full: str
+    span: str
+
+
+def span(gap: timedelta) -> str:
+    """`12 min`, `2 h 5 min`, `3 d 4 h`: to the minute while that matters."""
+    minutes = int(abs(gap.total_seconds()) // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 1440:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+
+
+def due(due_at: datetime, now: datetime) -> Due:
+    state = due_state(due_at, now)
+    when = moment(due_at, now)
+    return Due(state.value, DUE_WORDS[state], _MARKS[state], when.iso, when.full, span(due_at - now))
 
 
 @dataclass(frozen=True)
@@ -46,6 +83,11 @@ class AlertRow:
     """Who claimed or closed it; empty for an open one."""
     control: str
     """Why an approved payment is here: it was drawn at random. Empty for an alert on its own merit."""
+    outcome_kind: str
+    due: Due | None
+    """None for a closed one."""
+    title: str
+    """What a checkbox is called that selects it."""
 
 
 def people_in(alerts: Sequence[Alert]) -> list[UUID]:
@@ -60,15 +102,15 @@ def status_words(alert: Alert) -> str:
 
 
 def alert_row(alert: Alert, names: Mapping[UUID, str], now: datetime) -> AlertRow:
-    holder = alert.closed_by or alert.claimed_by
+    holder, amount = alert.closed_by or alert.claimed_by, money(alert.amount_minor, alert.currency)
     return AlertRow(
         id=str(alert.id),
         href=f"/alerts/{alert.id}",
         score=score(alert.score),
         expected_loss=money(alert.expected_loss_minor, alert.currency),
-        amount=money(alert.amount_minor, alert.currency),
+        amount=amount,
         outcome=OUTCOMES[Outcome(alert.outcome)],
-        reason=alert.top_reason if alert.control_probability is None else _CONTROL_REASON,
+        reason=stored(alert.top_reason) if alert.control_probability is None else _(_CONTROL_REASON),
         customer=entity(EntityKind.CUSTOMER, alert.customer_id),
         merchant=entity(EntityKind.MERCHANT, alert.merchant_id),
         opened=moment(alert.opened_at, now),
@@ -76,55 +118,27 @@ def alert_row(alert: Alert, names: Mapping[UUID, str], now: datetime) -> AlertRo
         status_words=status_words(alert),
         who=names.get(holder, "") if holder else "",
         control=control_words(alert.control_probability),
+        outcome_kind=alert.outcome,
+        due=due(alert.due_at, now) if alert.status != AlertStatus.CLOSED.value else None,
+        title=_("Select the alert of %(amount)s, %(customer)s", amount=amount, customer=alert.customer_id),
     )
 
 
 def control_words(probability: float | None) -> str:
     if probability is None:
         return ""
-    return (
-        f"Drawn by chance, at {percent(probability, 2)}, from the payments that were approved: "
-        "so that the labels a model learns from are not only those of alerts."
+    return _(
+        "Drawn by chance, at %(chance)s, from the payments that were approved: "
+        "so that the labels a model learns from are not only those of alerts.",
+        chance=percent(probability, 2),
     )
 
 
-@dataclass(frozen=True)
-class StatusCount:
-    """How many alerts a choice of the status filter holds."""
-
-    key: str
-    title: str
-    count: str
+MOST_SAID: Final = 999
 
 
-def count_words(counts: Mapping[AlertStatus, int]) -> list[StatusCount]:
-    active = counts[AlertStatus.OPEN] + counts[AlertStatus.CLAIMED]
-    return [
-        StatusCount("todo", "To do", count(active)),
-        *(StatusCount(status.value, STATUSES[status], count(counts[status])) for status in AlertStatus),
-    ]
-
-
-@dataclass(frozen=True)
-class Tab:
-    key: str
-    title: str
-    href: str
-    count: str
-    current: bool
-
-
-def queue_href(path: str = "/queue", **query: str) -> str:
-    """Empty values are left out."""
-    given = {name: value for name, value in query.items() if value}
-    return f"{path}?{urlencode(given)}" if given else path
-
-
-def tabs(counts: Mapping[AlertStatus, int], chosen: str, order: str) -> list[Tab]:
-    """`chosen`: a status, or empty for everything that is not closed."""
-    found = []
-    for entry in count_words(counts):
-        status = "" if entry.key == "todo" else entry.key
-        href = queue_href(status=status, order=order)
-        found.append(Tab(entry.key, entry.title, href, entry.count, status == chosen))
-    return found
+def badge(number: int | None) -> str:
+    """`999+` from a thousand on; empty for what is not counted."""
+    if number is None:
+        return ""
+    return f"{MOST_SAID}+" if number > MOST_SAID else str(number)

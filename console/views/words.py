@@ -12,6 +12,7 @@ from babel.numbers import format_currency, format_decimal, get_currency_symbol, 
 
 from console.i18n import Words, marked, reader
 from console.i18n import gettext as _
+from core.base.bands import band_of
 from core.base.clock import rfc3339
 from core.base.money import exponent_of, to_major
 from core.base.terms import (
@@ -24,6 +25,7 @@ from core.base.terms import (
     ModelStage,
     Outcome,
     RunStatus,
+    ScoreBand,
 )
 
 OUTCOMES: Final = Words(
@@ -279,20 +281,22 @@ class Score:
     level: int
 
 
-_BANDS: Final = (
-    (0.75, marked("Very high"), 4),
-    (0.40, marked("High"), 3),
-    (0.10, marked("Elevated"), 2),
-    (0.0, marked("Low"), 1),
+BANDS: Final = Words(
+    {
+        ScoreBand.NONE: marked("Not scored"),
+        ScoreBand.LOW: marked("Low"),
+        ScoreBand.ELEVATED: marked("Elevated"),
+        ScoreBand.HIGH: marked("High"),
+        ScoreBand.VERY_HIGH: marked("Very high"),
+    }
 )
-"""From that probability on. Fixed bands: the words mean the same whatever model or threshold is in force."""
+_LEVELS: Final = {band: level for level, band in enumerate(ScoreBand)}
 
 
 def score(probability: float | None) -> Score:
-    if probability is None:
-        return Score(_("Not scored"), _("no model"), 0)
-    word, level = next((word, level) for at, word, level in _BANDS if probability >= at)
-    return Score(_(word), percent(probability), level)
+    band = band_of(probability)
+    share = _("no model") if probability is None else percent(probability)
+    return Score(BANDS[band], share, _LEVELS[band])
 
 
 @dataclass(frozen=True)

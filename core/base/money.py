@@ -1,14 +1,18 @@
 """Amounts: decimals at the edge, integers in minor units inside (floats break equality)."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-_EXPONENTS: Final = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    3: "BHD IQD JOD KWD LYD OMR TND",
-    4: "CLF UYW",
-}
-_EXPONENT_OF: Final = {code: digits for digits, codes in _EXPONENTS.items() for code in codes.split()}
+EXPONENTS: Final[Mapping[int, tuple[str, ...]]] = {
+    0: (
+        "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF",
+    ),
+    3: ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"),
+    4: ("CLF", "UYW"),
+}  # fmt: skip
+"""Currencies by their decimal digits where those are not two."""
+_EXPONENT_OF: Final = {code: digits for digits, codes in EXPONENTS.items() for code in codes}
 
 MAX_MINOR: Final = 10**15
 """Largest amount taken, in minor units; sums of a month of them stay exact in a float64 (< 2**53)."""

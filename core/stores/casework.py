@@ -72,31 +72,6 @@ async def alerts_by_id(work: UnitOfWork, ids: Sequence[UUID]) -> Sequence[Alert]
     return (await work.session.exec(select(Alert).where(col(Alert.id).in_(ids)).limit(len(ids)))).all()
 
 
-@dataclass(frozen=True)
-class AlertPlace:
-    """Keyset of the queue: strictly older than this."""
-
-    opened_at: datetime
-    id: UUID
-
-
-async def open_alerts(
-    work: UnitOfWork, *, status: AlertStatus | None, after: AlertPlace | None, limit: int
-) -> Sequence[Alert]:
-    """Newest first; `status` None = all that are not closed."""
-    query = select(Alert).order_by(col(Alert.opened_at).desc(), col(Alert.id).desc()).limit(limit)
-    query = query.where(Alert.status == status.value if status else col(Alert.status) != AlertStatus.CLOSED.value)
-    if after:
-        query = query.where(func.row(col(Alert.opened_at), col(Alert.id)) < func.row(after.opened_at, after.id))
-    return (await work.session.exec(query)).all()
-
-
-async def alert_counts(work: UnitOfWork) -> dict[AlertStatus, int]:
-    query = select(Alert.status, func.count()).group_by(Alert.status)
-    counts = {AlertStatus(status): count for status, count in (await work.session.exec(query)).all()}
-    return {status: counts.get(status, 0) for status in AlertStatus}
-
-
 async def add_notes(work: UnitOfWork, notes: Sequence[Note]) -> None:
     work.session.add_all(notes)
     await work.session.flush()
@@ -218,27 +193,6 @@ async def expired_claims(work: UnitOfWork, now: datetime, limit: int) -> Sequenc
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return (await work.session.exec(query)).all()
-
-
-@dataclass(frozen=True)
-class LossPlace:
-    """Keyset of the queue by expected loss: strictly after this."""
-
-    expected_loss_minor: int
-    id: UUID
-
-
-async def alerts_by_loss(
-    work: UnitOfWork, *, status: AlertStatus | None, after: LossPlace | None, limit: int
-) -> Sequence[Alert]:
-    """Largest expected loss first (in minor units, currencies side by side); `status` None = all that are not closed."""
-    query = select(Alert).order_by(col(Alert.expected_loss_minor).desc(), col(Alert.id)).limit(limit)
-    query = query.where(Alert.status == status.value if status else col(Alert.status) != AlertStatus.CLOSED.value)
-    if after:
-        loss = col(Alert.expected_loss_minor)
-        later = (loss == after.expected_loss_minor) & (col(Alert.id) > after.id)
-        query = query.where(loss <= after.expected_loss_minor, (loss < after.expected_loss_minor) | later)
     return (await work.session.exec(query)).all()
 
 

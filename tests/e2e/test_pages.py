@@ -85,7 +85,7 @@ def test_the_list_does_not_move_under_the_hand(
     expect(held).to_be_focused()
     customer = product.post_suspicious()
     expect(page.locator("#new-button")).to_be_visible()
-    expect(page.locator("#new-words")).to_have_text("1 new")
+    expect(page.locator("#new-words")).to_have_text("1 new alert")
     expect(held).to_be_focused()
     expect(alert_row(page, customer)).to_have_count(0)
     page.locator("#new-button").click()

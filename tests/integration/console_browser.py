@@ -1,9 +1,10 @@
 """A browser without a browser: cookies, CSRF token, people and alerts for tests of the console."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -54,24 +55,34 @@ async def a_user(resources: Resources, role: Role) -> User:
         )
 
 
-async def an_alert(resources: Resources, **changes: Any) -> AlertId:
-    uid, now = new_uuid(), utc_now()
-    payment = Payment(
-        uid=uid, source_id="shop", transaction_id=str(uid), occurred_at_ms=1_700_000_000_000,
-        accepted_at_ms=1_700_000_000_100, amount_minor=12_990, currency="EUR", customer_id="cus_1", merchant_id="mer_1",
-        device_id="dev_1",
-    )  # fmt: skip
-    alert = {
-        "id": new_uuid(), "transaction_uid": uid, "status": "open", "outcome": "review", "score": 0.4,
-        "expected_loss_minor": 5_196, "amount_minor": 12_990, "currency": "EUR", "customer_id": "cus_1",
-        "merchant_id": "mer_1", "top_reason": "seven payments on this device",
-        "occurred_at": from_ms(payment.occurred_at_ms), "opened_at": now, "version": 1, **changes,
-    }  # fmt: skip
+async def alerts_like(resources: Resources, changes: Sequence[Mapping[str, Any]]) -> list[AlertId]:
+    """Each on a payment of its own; all changes name the same columns."""
+    now, payments, alerts = utc_now(), [], []
+    for change in changes:
+        uid = new_uuid()
+        payment = Payment(
+            uid=uid, source_id="shop", transaction_id=str(uid), occurred_at_ms=1_700_000_000_000,
+            accepted_at_ms=1_700_000_000_100, amount_minor=12_990, currency="EUR", customer_id="cus_1", merchant_id="mer_1",
+            device_id="dev_1",
+        )  # fmt: skip
+        payments.append(payment)
+        alerts.append({
+            "id": new_uuid(), "transaction_uid": uid, "status": "open", "outcome": "review", "score": 0.4,
+            "expected_loss_minor": 5_196, "amount_minor": 12_990, "currency": "EUR", "transaction_id": str(uid),
+            "customer_id": "cus_1", "merchant_id": "mer_1", "device_id": "dev_1", "top_reason": "seven payments on this device",
+            "reason_code": "device_activity", "occurred_at": from_ms(payment.occurred_at_ms), "opened_at": now,
+            "due_at": now + timedelta(hours=2), "version": 1, **change,
+        })  # fmt: skip
     async with resources.postgres.unit_of_work() as work:
         await people.add_source(work, "shop", "Shop", system("test"))
-        await accepting.insert_transactions(work, [Arrival(payment, b"x")])
-        await casework_store.insert_alerts(work, [alert])
-    return AlertId(UUID(str(alert["id"])))
+        await accepting.insert_transactions(work, [Arrival(payment, b"x") for payment in payments])
+        await casework_store.insert_alerts(work, alerts)
+    return [AlertId(UUID(str(alert["id"]))) for alert in alerts]
+
+
+async def an_alert(resources: Resources, **changes: Any) -> AlertId:
+    [alert_id] = await alerts_like(resources, [changes])
+    return alert_id
 
 
 @dataclass

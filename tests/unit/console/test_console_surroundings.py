@@ -158,7 +158,7 @@ def linked(kinds: list[str], **changes: Any) -> LinkedAlert:
     values: dict[str, Any] = {
         "id": new_uuid(), "transaction_uid": new_uuid(), "outcome": "review", "score": 0.62, "expected_loss_minor": 6200,
         "amount_minor": 10000, "currency": "EUR", "customer_id": "cus_1", "top_reason": "words", "occurred_at": NOW,
-        "opened_at": NOW,
+        "opened_at": NOW, "due_at": NOW,
     }  # fmt: skip
     return LinkedAlert(Alert(**{**values, **changes}), kinds)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from console.hub import BACKLOG, OVERLAP, RELOAD, Change, Drawn, Listener, queue_message, sse
+from console.hub import BACKLOG, OVERLAP, RELOAD, Badges, Change, Drawn, Listener, queue_message, sse
 from console.pages.transactions import place_text, read_place, read_search
 from console.router import templates
 from console.views import audit as audit_views
@@ -22,6 +22,7 @@ from core.base.errors import InvalidInput, StaleVersion
 from core.base.ids import new_uuid
 from core.base.terms import Action, ActorType, AlertStatus, EntityKind, ModelStage
 from core.stores.evidence import Behind
+from core.stores.queue_filter import AlertFilter, Standing
 from core.stores.seals import Unsealed
 from core.tables.casework import Alert
 from core.tables.flow import Decision, Transaction
@@ -47,6 +48,7 @@ def an_alert(**changes: Any) -> Alert:
         "top_reason": "seven payments on this device",
         "occurred_at": NOW,
         "opened_at": NOW,
+        "due_at": NOW + timedelta(hours=2),
     }
     return Alert(**{**values, **changes})
 
@@ -139,7 +141,7 @@ def test_a_row_escapes_what_came_from_outside() -> None:
     assert "&lt;b&gt;bold" in html
 
 
-ROW, NOTHING = Drawn(lambda: "<tr></tr>"), Drawn(lambda: "")
+ROW, NOTHING = Drawn(lambda: "<tr></tr>"), Badges({}, {})
 
 
 def listener(**changes: Any) -> Listener:
@@ -175,7 +177,9 @@ def test_an_alert_opened_just_before_the_page_was_rendered_is_not_lost() -> None
 )
 def test_a_filtered_page_gets_only_what_it_shows(status: str, chosen: str, inserted: bool) -> None:
     alert = an_alert(status=status, opened_at=NOW + timedelta(seconds=1))
-    message = queue_message(listener(status=chosen), [Change(alert, ROW)], NOTHING, 1)
+    message = queue_message(
+        listener(wanted=AlertFilter(standing=Standing(chosen or "todo"))), [Change(alert, ROW)], NOTHING, 1
+    )
     assert ("#queue-rows" in message) is inserted
 
 

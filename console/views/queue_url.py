@@ -1,0 +1,209 @@
+"""A view of the queue as it stands in an address: filters, order and hidden columns, in one spelling."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
+
+from babel.numbers import NumberFormatError, parse_decimal
+
+from console.i18n import gettext as _
+from console.i18n import reader
+from core.base.errors import InvalidInput
+from core.base.money import MAX_MINOR
+from core.base.terms import DueState, EntityKind, Outcome, ScoreBand
+from core.stores.queue import Order, Place
+from core.stores.queue_filter import Age, AlertFilter, Standing
+
+MAX_WORDS: Final = 64
+MOST_CHOICES: Final = 40
+COLUMNS: Final = ("loss", "amount", "outcome", "reason", "customer", "merchant", "age", "due", "holder")
+"""Those that can be hidden. The score stays: it is the way to the alert."""
+
+
+class BadPlace(InvalidInput):
+    """A link to a further page that is not one of ours."""
+
+
+@dataclass(frozen=True)
+class QueueView:
+    wanted: AlertFilter = field(default_factory=AlertFilter)
+    order: Order = Order.NEWEST
+    hidden: tuple[str, ...] = ()
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """In one order, without what goes without saying: equal views are spelt alike."""
+        wanted = self.wanted
+        found = [("q", wanted.words)] if wanted.words else []
+        if wanted.standing is not Standing.TODO:
+            found.append(("status", wanted.standing.value))
+        several: Sequence[tuple[str, Iterable[str]]] = (
+            ("outcome", wanted.outcomes),
+            ("band", wanted.bands),
+            ("due", wanted.due),
+            ("age", [wanted.age] if wanted.age else []),
+            ("reason", sorted(wanted.reasons)),
+            ("currency", sorted(wanted.currencies)),
+        )
+        found += [(name, str(value)) for name, values in several for value in values]
+        for name, amount in (("amount_from", wanted.amount_from), ("amount_to", wanted.amount_to)):
+            found += [(name, plain(amount))] if amount is not None else []
+        found += [(kind.value, ident) for kind, ident in wanted.entities]
+        if wanted.control is not None:
+            found.append(("control", "yes" if wanted.control else "no"))
+        if self.order is not Order.NEWEST:
+            found.append(("order", self.order.value))
+        return [*found, *(("hide", name) for name in COLUMNS if name in self.hidden)]
+
+    def query(self) -> str:
+        return urlencode(self.pairs())
+
+    def href(self, path: str = "/queue", **more: str) -> str:
+        pairs = [*self.pairs(), *((name, value) for name, value in more.items() if value)]
+        return f"{path}?{urlencode(pairs)}" if pairs else path
+
+    def narrowed(self, **changes: Any) -> "QueueView":
+        return replace(self, wanted=replace(self.wanted, **changes))
+
+
+def plain(amount: Decimal) -> str:
+    """`1000`, `9.5`: the same in every language."""
+    return f"{amount.normalize():f}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an address, or a form, asks for. problems: of a field, in words; given: what was typed there."""
+
+    view: QueueView
+    problems: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def _chosen(kind: type[Choice], name: str, values: Sequence[str]) -> tuple[Choice, ...]:
+    """In the enum's order, each once."""
+    try:
+        asked = {kind(value) for value in values}
+    except ValueError:
+        raise InvalidInput(_("The queue knows no such filter: %(name)s.", name=name)) from None
+    return tuple(value for value in kind if value in asked)
+
+
+def _one(kind: type[Choice], name: str, values: Sequence[str]) -> Choice | None:
+    found = _chosen(kind, name, values[-1:])
+    return found[0] if found else None
+
+
+def _texts(name: str, values: Sequence[str]) -> tuple[str, ...]:
+    kept = tuple(dict.fromkeys(value.strip() for value in values))
+    if len(kept) > MOST_CHOICES or any(len(value) > 200 or not value.isprintable() for value in kept):
+        raise InvalidInput(_("The queue knows no such filter: %(name)s.", name=name))
+    return kept
+
+
+def _amount(text: str, *, typed: bool) -> Decimal:
+    """`typed`: as people of the reader's language write it. Raises ValueError."""
+    try:
+        value = parse_decimal(text, locale=reader().locale, strict=False) if typed else Decimal(text)
+    except (InvalidOperation, NumberFormatError):
+        raise ValueError(text) from None
+    if not value.is_finite() or not 0 <= value <= MAX_MINOR:
+        raise ValueError(text)
+    return value
+
+
+class _Pairs:
+    """The values of each name; empty ones are left out."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._found: dict[str, list[str]] = {}
+        for name, value in pairs:
+            if value.strip():
+                self._found.setdefault(name, []).append(value.strip())
+
+    def all(self, name: str) -> list[str]:
+        return self._found.get(name, [])
+
+    def last(self, name: str) -> str:
+        return self.all(name)[-1] if self.all(name) else ""
+
+
+def read_view(pairs: Iterable[tuple[str, str]]) -> Reading:
+    """Raises InvalidInput for what no page of ours sends; what a person may mistype becomes a problem of its field."""
+    asked, problems, given = _Pairs(pairs), {}, {}
+    amounts: dict[str, Decimal | None] = {}
+    for field_name, typed in (("amount_from", "least"), ("amount_to", "most")):
+        text = asked.last(typed) or asked.last(field_name)
+        try:
+            amounts[field_name] = _amount(text, typed=bool(asked.last(typed))) if text else None
+        except ValueError:
+            amounts[field_name], given[typed] = None, text
+            problems[typed] = _("Write an amount as a number.")
+    words = asked.last("q")
+    if len(words) > MAX_WORDS or not words.isprintable():
+        problems["q"], given["q"], words = _("An id has at most %(most)s characters.", most=MAX_WORDS), words[:200], ""
+    controls = {"yes": True, "no": False}
+    if asked.last("control") not in {"", *controls}:
+        raise InvalidInput(_("The queue knows no such filter: %(name)s.", name="control"))
+    wanted = AlertFilter(
+        standing=_one(Standing, "status", asked.all("status")) or Standing.TODO,
+        words=words,
+        outcomes=_chosen(Outcome, "outcome", asked.all("outcome")),
+        bands=_chosen(ScoreBand, "band", asked.all("band")),
+        due=_chosen(DueState, "due", asked.all("due")),
+        age=_one(Age, "age", asked.all("age")),
+        reasons=_texts("reason", asked.all("reason")),
+        currencies=_texts("currency", asked.all("currency")),
+        entities=tuple(
+            (kind, _texts(kind.value, asked.all(kind.value)[-1:])[0]) for kind in EntityKind if asked.last(kind.value)
+        ),
+        control=controls.get(asked.last("control")),
+        **amounts,
+    )
+    order = _one(Order, "order", asked.all("order")) or Order.NEWEST
+    return Reading(QueueView(wanted, order, _hidden(asked)), problems, given)
+
+
+def _hidden(asked: _Pairs) -> tuple[str, ...]:
+    """A form names the columns to show, an address those to hide."""
+    if asked.last("cols"):
+        return tuple(name for name in COLUMNS if name not in asked.all("col"))
+    return tuple(name for name in COLUMNS if name in asked.all("hide"))
+
+
+def read_query(query: str) -> QueueView:
+    """A view from the query of an address, such as a form's hidden field holds. Raises InvalidInput."""
+    return read_view(parse_qsl(query, max_num_fields=200)).view
+
+
+def place_text(place: Place) -> str:
+    value = place.value
+    if isinstance(value, datetime):
+        return f"{value.strftime('%Y%m%dT%H%M%S.%f%z')}_{place.id}"
+    return f"{value!r}_{place.id}"
+
+
+def read_place(text: str, order: Order) -> Place | None:
+    """Raises BadPlace on anything that `place_text` did not make."""
+    if not text:
+        return None
+    value, _sep, ident = text.partition("_")
+    try:
+        match order:
+            case Order.NEWEST | Order.DUE:
+                return Place(datetime.strptime(value, "%Y%m%dT%H%M%S.%f%z"), UUID(ident))
+            case Order.LOSS | Order.AMOUNT:
+                if not -(10**16) < int(value) < 10**16:
+                    raise ValueError(value)
+                return Place(int(value), UUID(ident))
+            case Order.SCORE:
+                return Place(float(value), UUID(ident))
+    except ValueError:
+        raise BadPlace(_("This link to a further page is damaged. Go back to the queue's first page.")) from None
