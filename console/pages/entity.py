@@ -105,7 +105,7 @@ async def _known(
     if not payments and not entries:
         raise NotFound(_("Nothing is known of this id: no payment names it, and it was never on a list."))
     uids = [payment.uid for payment in payments]
-    alerts = await entities.alerts_on(work, uids, ALERTS)
+    alerts = await entities.alerts_of(work, kind, entity_id, ALERTS)
     names = await people.names_of(work, [*list_views.people_of(entries), *people_in(alerts)])
     known = Known(
         kind=kind,

@@ -54,10 +54,10 @@ async def first_seen(work: UnitOfWork, kind: EntityKind, entity_id: str) -> date
     return (await work.session.exec(select(moment).where(named).order_by(moment).limit(1))).one_or_none()
 
 
-async def alerts_on(work: UnitOfWork, uids: Sequence[UUID], limit: int) -> Sequence[Alert]:
-    """Alerts on these payments, newest first."""
-    query = select(Alert).where(col(Alert.transaction_uid).in_(uids)).order_by(col(Alert.opened_at).desc()).limit(limit)
-    return (await work.session.exec(query)).all() if uids else ()
+async def alerts_of(work: UnitOfWork, kind: EntityKind, entity_id: str, limit: int) -> Sequence[Alert]:
+    """Alerts on an entity's payments, newest first."""
+    named = getattr(Alert, ENTITY_COLUMNS[kind]) == entity_id
+    return (await work.session.exec(select(Alert).where(named).order_by(col(Alert.id).desc()).limit(limit))).all()
 
 
 async def alert_counts_on(work: UnitOfWork, uids: Sequence[UUID]) -> dict[AlertStatus, int]:

@@ -89,13 +89,16 @@ _WALK: Final = """
 
 async def find(work: UnitOfWork, chosen: LabelFilter, *, after: Place | None, limit: int) -> Found:
     """Ids of labels, newest received first; `limit` is at least 2, and one more than are shown."""
+    plain = (
+        not _CONDITIONS[chosen.which] and not chosen.label and not chosen.actor
+    )  # then the first ones are those asked for
     place_at, place_id = after or (chosen.until or _END, UUID(int=0))
     values: dict[str, Any] = {
         "sources": [name for name in _SOURCES[chosen.which] if chosen.source in ("", name)],
         "place_at": place_at,
         "place_id": place_id,
         "since": chosen.since or _BEGINNING,
-        "examined": EXAMINED,
+        "examined": limit if plain else EXAMINED,
         "limit": limit,
         "label": chosen.label,
         "actor": chosen.actor,
@@ -122,7 +125,9 @@ async def _looked_through(work: UnitOfWork, values: dict[str, Any]) -> Place | N
         f"count(*) {_WALK} GROUP BY source.name"
     )
     known = {name: values[name] for name in ("sources", "place_at", "place_id", "since", "examined")}
-    return max(((at, ident) for at, ident, many in await work.run(query, known) if many == EXAMINED), default=None)
+    return max(
+        ((at, ident) for at, ident, many in await work.run(query, known) if many == values["examined"]), default=None
+    )
 
 
 async def by_id(work: UnitOfWork, ids: Sequence[UUID]) -> Sequence[TransactionLabel]:
