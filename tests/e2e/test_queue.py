@@ -4,11 +4,10 @@ import re
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
-from tests.e2e.test_pages import RULES
+from tests.e2e.sweep import axe
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +148,7 @@ def test_open_panels_have_no_accessibility_finding(
     ):
         page.goto(address)
         page.locator(panel).click()
-        result = Axe().run(page, options=RULES).response
-        found += [f"{panel}: {each['id']}: {each['nodes'][0]['html'][:160]}" for each in result["violations"]]
+        found += [f"{panel}: {each}" for each in axe(page)[1]]
         sideways = page.evaluate("document.documentElement.scrollWidth")
         found += [f"{address}: {sideways} px wide at {width}"] if sideways > width else []
     assert found == []
