@@ -1,6 +1,6 @@
 """Models side by side, training, and every step of a model's life: each act by somebody, each on the audit trail."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from console.access import ConsoleRequest, may, require, resources_of
 from console.i18n import gettext as _
 from console.shell import Page, is_fragment, render, see_other
 from console.views import models as views
+from console.views import versus
 from console.views.audit import user_ids
 from console.views.figures import figure_rows
 from console.views.watch import proposal
@@ -22,6 +23,7 @@ from core.base.terms import ModelStage, Role
 from core.infra.postgres import UnitOfWork
 from core.infra.redis import Redis
 from core.stores import people, policy
+from core.tables.policy import RegisteredModel
 
 LISTED: Final = 30
 RUNS: Final = 12
@@ -31,6 +33,11 @@ AGREEMENT: Final = 10_000
 """Newest payments of a shadow that are counted here, where a running training refreshes the page; its report counts more."""
 CHALLENGERS: Final = (ModelStage.SHADOW, ModelStage.CANDIDATE)
 """Those that shadow first."""
+
+
+def _chosen(challengers: Sequence[RegisteredModel], against: str) -> RegisteredModel | None:
+    """The one to stand beside the champion: the one asked for while it is a challenger, else the first."""
+    return next((model for model in challengers if model.id == against), challengers[0] if challengers else None)
 
 
 async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -> dict[str, Any]:
@@ -50,11 +57,20 @@ async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -
     cards = {model.id: views.model_card(model, in_force, names, now, reader) for model in known}
     of_stage = {stage: [model for model in known if model.stage == stage.value] for stage in ModelStage}
     compared = [model for stage in (ModelStage.CHAMPION, *CHALLENGERS) for model in of_stage[stage]][:COMPARED]
-    drawn = compared[:2]
+    challengers = [model for stage in CHALLENGERS for model in of_stage[stage]]
+    beside = _chosen(challengers, request.query_params.get("against", ""))
+    drawn = [model for model in (champion, beside) if model]
+    sides = [
+        versus.side(model, cards[model.id], looked if champion and model.id == champion.id else None, now)
+        for model in drawn
+    ]
     rows = [views.run_row(run, names, now) for run in runs]
     return {
         "champion": cards[champion.id] if champion else None,
-        "challengers": [cards[model.id] for stage in CHALLENGERS for model in of_stage[stage]],
+        "challengers": [cards[model.id] for model in challengers],
+        "sides": sides,
+        "choices": versus.choices(challengers, beside),
+        "body_href": f"/models?against={beside.id}" if beside else "/models",
         "retired": [cards[model.id] for model in of_stage[ModelStage.RETIRED]],
         "refused": [cards[model.id] for model in of_stage[ModelStage.REFUSED]],
         "agreed": agreed,
@@ -62,7 +78,6 @@ async def _context(request: ConsoleRequest, problem: str = "", said: str = "") -
         "compared": [cards[model.id] for model in compared],
         "figures": figure_rows(compared),
         "curves": views.curves(drawn) if drawn else None,
-        "reliability": views.calibration(drawn[0]) if drawn else None,
         "policy": in_force,
         "runs": rows,
         "training": any(row.active for row in rows),

@@ -182,3 +182,13 @@ async def test_a_proposal_is_shown_with_its_evidence_and_followed_on_the_trail(
 async def test_acts_on_no_model_and_acts_without_a_token_change_nothing(lead: Browser, act: str) -> None:
     assert (await lead.post(f"/models/nobody/{act}", reason="words")).status_code == 404
     assert (await lead.post(f"/models/nobody/{act}", reason="words", csrf_token="forged")).status_code == 403
+
+
+async def test_the_challenger_that_is_asked_for_stands_beside_the_champion(lead: Browser, resources: Resources) -> None:
+    champion, first, second = await a_champion(resources), await a_model(resources), await a_model(resources)
+    for chosen in (first, second):
+        page = (await lead.client.get(f"/models?against={chosen.id}")).text
+        sides = re.findall(r'aria-labelledby="side-(\w+)"', page)
+        assert sides == [champion.id, chosen.id]
+        assert f'hx-get="/models?against={chosen.id}"' in page, "what refreshes by itself keeps the choice"
+    assert (await lead.client.get("/models?against=nonsense")).status_code == 200
