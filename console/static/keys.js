@@ -135,7 +135,7 @@ document.addEventListener("keydown", (event) => {
   if (!key || key === "Shift") return;
   const pair = event.timeStamp - firstAt < PAIR_MS ? `${first} ${key}` : "";
   first = "";
-  if (key === "Escape" && byId("user-menu")?.open) return;
+  if (key === "Escape" && (byId("user-menu")?.open || ("popover" in HTMLElement.prototype && document.querySelector(":popover-open")))) return;
   if (single && (!singleKeys() || event.target.matches(TYPED))) return;
   if (doings.has(pair)) act(doings.get(pair));
   else if (single && [...doings.keys()].some((known) => known.startsWith(`${key} `))) { first = key; firstAt = event.timeStamp; }
