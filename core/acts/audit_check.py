@@ -71,7 +71,8 @@ async def check_on(postgres: Postgres, keys: Keys, begin: Begin, since: datetime
         first = await _first(work, before, since if begin is Begin.SINCE else None)
         last = await seals.reach(work, first, EVENTS_AT_ONCE) if first else None
         if first is None or last is None:
-            raise NotAllowedNow("every seal there is has been checked")
+            none = await seals.newest(work) is None
+            raise NotAllowedNow("there is no seal yet" if none else "every seal there is has been checked")
         found = await verify_seals(work, keys, first, last)
     faults = [words_of(fault) for fault in found.faults]
     detail = {

@@ -22,6 +22,7 @@ def test_a_lead_makes_the_round(
     expect(page.locator("#label-rows tr")).to_have_count(100)
 
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Audit").click()
+    page.wait_for_load_state()
     page.get_by_role("button", name="Check", exact=True).click()
     expect(page.locator("#check-words")).to_contain_text("Everything reads as it was written.")
     expect(page.locator("#check-form")).to_be_visible()

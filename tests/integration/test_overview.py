@@ -120,8 +120,7 @@ async def test_a_days_figures_are_what_happened_on_it(resources: Resources) -> N
 
 
 async def test_a_late_label_has_its_payments_day_measured_again_and_days_pass_by_turns(resources: Resources) -> None:
-    for days in range(40):
-        await a_payment(resources, NOON - timedelta(days=days), Outcome.REVIEW)
+    uids = [await a_payment(resources, NOON - timedelta(days=days), Outcome.REVIEW) for days in range(40)]
     before = await figures(resources, NOON)
     assert sum(day["opened"]["review"] for day in before.values()) >= 40
     async with resources.postgres.unit_of_work() as work:
@@ -130,10 +129,8 @@ async def test_a_late_label_has_its_payments_day_measured_again_and_days_pass_by
         )
     old = NOON - timedelta(days=20)
     async with resources.postgres.unit_of_work() as work:
-        [uid] = [alert.transaction_uid for alert in await casework.open_alerts(work, status=None, after=None, limit=99)
-                 if alert.opened_at == old]  # fmt: skip
         label = {
-            "id": new_uuid(), "transaction_uid": uid, "label": "fraud", "label_source": "chargeback", "reported_at": NOON,
+            "id": new_uuid(), "transaction_uid": uids[20], "label": "fraud", "label_source": "chargeback", "reported_at": NOON,
             "received_at": NOON + timedelta(minutes=2), "actor_type": "system", "actor_id": "test", "note": None,
         }  # fmt: skip
         await casework.insert_labels(work, [label])
