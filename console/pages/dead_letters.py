@@ -9,8 +9,8 @@ from litestar import get, post
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 
 from console.access import ConsoleRequest, require, resources_of
+from console.asked import place_text, read_place
 from console.i18n import gettext as _
-from console.pages.transactions import place_text, read_place
 from console.shell import Page, render, see_other
 from console.views import dead_letters as views
 from console.views.audit import user_ids
@@ -47,7 +47,7 @@ async def dead_letters_page(
 ) -> Page:
     """`sent`: how many an act just before has sent again."""
     chosen, place, now = _state(show), read_place(after), utc_now()
-    below = DeadLetterPlace(place.occurred_at, place.uid) if place else None
+    below = DeadLetterPlace(*place) if place else None
     async with resources_of(request).postgres.reading() as work:
         found = await dead_letters.page(work, state=chosen, reason=reason, after=below, limit=PAGE + 1)
         reasons = await dead_letters.waiting_reasons(work, limit=REASONS)

@@ -8,8 +8,8 @@ from litestar import get
 from litestar.params import FromPath, FromQuery
 
 from console.access import ConsoleRequest, may, require, resources_of
+from console.asked import place_text, read_place
 from console.i18n import gettext as _
-from console.places import place_text, read_place
 from console.shell import Page, is_fragment, render
 from console.views import entity as views
 from console.views import lists as list_views
@@ -21,8 +21,8 @@ from core.base.clock import utc_now
 from core.base.errors import NotFound
 from core.base.terms import EntityKind, EntityList, Role
 from core.infra.postgres import UnitOfWork
-from core.stores import casework, entities, flow, lists, people
-from core.stores.flow import TransactionFilter, TransactionPlace
+from core.stores import casework, entities, lists, people, searching
+from core.stores.searching import TransactionFilter, TransactionPlace
 
 PAGE = 25
 ALERTS = 8
@@ -40,7 +40,7 @@ def _written_id(request: ConsoleRequest) -> str:
     """From the path as it was sent: decoded, a slash of the id would be one of the path. Empty for what no id can be."""
     raw: bytes = request.scope["raw_path"]
     parts = raw.decode("ascii", "replace").split("?")[0].split("/", 3)
-    found = entity_id_of(parts[3]) if len(parts) > 3 else ""
+    found = entity_id_of(parts[3]) if len(parts) > 3 else request.query_params.get("id", "")
     return "" if "\x00" in found else found
 
 
@@ -83,10 +83,11 @@ async def _history(
 ) -> tuple[list[PaymentRow], str]:
     """A page of its payments, and the place where the next one begins."""
     place = read_place(after)
-    wanted = TransactionFilter(entity=(kind, entity_id))
-    found = await flow.search_transactions(
+    wanted = TransactionFilter(entities={kind: entity_id})
+    answer = await searching.search_transactions(
         work, wanted, after=TransactionPlace(*place) if place else None, limit=PAGE + 1
     )
+    found = answer.rows
     shown = found[:PAGE]
     labels = await casework.labels_by_transaction(work, [row.uid for row, _decision in shown])
     rows = [

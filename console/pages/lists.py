@@ -8,8 +8,8 @@ from litestar import get, post
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 
 from console.access import ConsoleRequest, may, require, resources_of, safe_next
+from console.asked import place_text, read_place
 from console.i18n import gettext as _
-from console.places import place_text, read_place
 from console.shell import Page, is_fragment, render, see_other
 from console.views import lists as views
 from console.views.lists import FIELDS, SOON

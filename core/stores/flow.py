@@ -16,7 +16,7 @@ from core.base.terms import EntityKind
 from core.contracts.messages import Payment
 from core.infra.postgres import UnitOfWork, Work
 from core.stores.recordset import insert_rows
-from core.tables.flow import Decision, OutboxMessage, Transaction, TransactionKey
+from core.tables.flow import Decision, OutboxMessage, Transaction
 
 ENTITY_COLUMNS = {
     EntityKind.CUSTOMER: "customer_id",
@@ -121,7 +121,7 @@ async def decisions_after(
     return [(place, rows[place.uid, place.version], ident) for place, ident in places]
 
 
-def _is_latest() -> ColumnElement[bool]:
+def is_latest() -> ColumnElement[bool]:
     """No later version of the decision."""
     later = aliased(Decision)
     versions = select(func.max(later.version)).where(later.transaction_uid == Decision.transaction_uid)
@@ -134,7 +134,7 @@ async def recent_payments(
     """An entity's payments up to `before`, newest first, each with its latest decision."""
     query = (
         select(Transaction, Decision)
-        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & _is_latest(), isouter=True)
+        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & is_latest(), isouter=True)
         .where(getattr(Transaction, ENTITY_COLUMNS[kind]) == entity_id, col(Transaction.occurred_at) <= before)
         .order_by(col(Transaction.occurred_at).desc())
         .limit(limit)
@@ -146,69 +146,11 @@ async def transactions_decided(work: UnitOfWork, uids: Sequence[UUID]) -> list[t
     """These transactions, in any order, each with its latest decision."""
     query = (
         select(Transaction, Decision)
-        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & _is_latest(), isouter=True)
+        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & is_latest(), isouter=True)
         .where(col(Transaction.uid).in_(uids))
         .limit(len(uids))
     )
     return [(row[0], row[1]) for row in (await work.session.exec(query)).all()] if uids else []
-
-
-@dataclass(frozen=True)
-class TransactionFilter:
-    """Empty fields do not filter. `words` matches an id of the transaction or of one of its entities, whole."""
-
-    words: str = ""
-    outcome: str = ""
-    currency: str = ""
-    amount_from_minor: int | None = None
-    amount_to_minor: int | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    entity: tuple[EntityKind, str] | None = None
-
-
-@dataclass(frozen=True)
-class TransactionPlace:
-    """Keyset of the search: strictly older than this."""
-
-    occurred_at: datetime
-    uid: UUID
-
-
-async def search_transactions(
-    work: UnitOfWork, wanted: TransactionFilter, *, after: TransactionPlace | None, limit: int
-) -> Sequence[tuple[Transaction, Decision | None]]:
-    """Newest first, each with its latest decision."""
-    query = (
-        select(Transaction, Decision)
-        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & _is_latest(), isouter=True)
-        .order_by(col(Transaction.occurred_at).desc(), col(Transaction.uid).desc())
-        .limit(limit)
-    )
-    if after:
-        place = func.row(after.occurred_at, after.uid)
-        query = query.where(func.row(col(Transaction.occurred_at), col(Transaction.uid)) < place)
-    if wanted.words:
-        # Looked up first: the planner combines indexes of one table, and none with a subquery's.
-        keys = select(TransactionKey.uid).where(TransactionKey.transaction_id == wanted.words).limit(limit)
-        uids = (await work.session.exec(keys)).all()
-        entities = (getattr(Transaction, name) == wanted.words for name in ENTITY_COLUMNS.values())
-        query = query.where(or_(col(Transaction.uid).in_(uids), *entities))
-    if wanted.entity:
-        query = query.where(getattr(Transaction, ENTITY_COLUMNS[wanted.entity[0]]) == wanted.entity[1])
-    if wanted.outcome:
-        query = query.where(Decision.outcome == wanted.outcome)
-    if wanted.currency:
-        query = query.where(Transaction.currency == wanted.currency)
-    if wanted.amount_from_minor is not None:
-        query = query.where(col(Transaction.amount_minor) >= wanted.amount_from_minor)
-    if wanted.amount_to_minor is not None:
-        query = query.where(col(Transaction.amount_minor) <= wanted.amount_to_minor)
-    if wanted.since:
-        query = query.where(col(Transaction.occurred_at) >= wanted.since)
-    if wanted.until:
-        query = query.where(col(Transaction.occurred_at) < wanted.until)
-    return [(row[0], row[1]) for row in (await work.session.exec(query)).all()]
 
 
 async def walk_logged_vectors(

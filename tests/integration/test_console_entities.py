@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from console.views.words import entity_href
-from core.acts import people
+from core.acts import labels, people
 from core.acts.audit import system
+from core.acts.labels import LabelInput
 from core.base.clock import to_ms, utc_now
-from core.base.ids import new_uuid
-from core.base.terms import EntityKind, EntityList, Role
+from core.base.ids import SourceId, TransactionId, new_uuid
+from core.base.terms import EntityKind, EntityList, Label, LabelSource, Role
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
-from core.stores import accepting, lists
+from core.stores import accepting, lists, searching
 from core.stores.accepting import Arrival
+from core.stores.searching import TransactionFilter
 from core.tables.policy import ListEntry
 from tests.integration.conftest import Api
 from tests.integration.console_browser import Browser, a_user, browser
@@ -207,3 +209,45 @@ async def test_pages_of_an_entity_neither_repeat_nor_skip_and_a_busy_one_says_th
         page = (await analyst.client.get(unescape(more[1]))).text
     assert len(seen) == len(set(seen)) == 75
     assert set(seen) <= made
+
+
+def found_in(page: str) -> set[str]:
+    return set(re.findall(r'<tr id="payment-([0-9a-f-]+)"', page))
+
+
+async def test_a_search_takes_any_id_any_entities_together_and_labels(analyst: Browser, resources: Resources) -> None:
+    ident = new_uuid().hex
+    [by_id] = await paid(resources, transaction_id=ident)
+    [by_device] = await paid(resources, device_id=ident)
+    page = (await analyst.client.get(f"/transactions?q={ident}")).text
+    assert found_in(page) == {str(by_id.uid), str(by_device.uid)}
+    assert f'id="page-device" href="/entities/device/{ident}"' in page
+    assert found_in((await analyst.client.get(f"/transactions?q={by_id.uid}")).text) == {str(by_id.uid)}
+    assert "Nothing matches" in (await analyst.client.get(f"/transactions?q={ident[:-1]}")).text
+    both = f"/transactions?device={ident}&customer={by_device.customer_id}"
+    assert found_in((await analyst.client.get(both)).text) == {str(by_device.uid)}
+    assert found_in((await analyst.client.get(f"/transactions?device={ident}&customer=x")).text) == set()
+    said = [
+        LabelInput(TransactionId(ident), Label.FRAUD, LabelSource.ANALYST, utc_now()),
+        LabelInput(TransactionId(ident), Label.LEGITIMATE, LabelSource.CHARGEBACK, utc_now()),
+    ]
+    async with resources.postgres.unit_of_work() as work:
+        await labels.record_labels(work, SourceId("shop"), said, by=system("test"))
+    for label, uids in (("legitimate", {str(by_id.uid)}), ("fraud", set()), ("none", {str(by_device.uid)})):
+        assert found_in((await analyst.client.get(f"/transactions?q={ident}&label={label}")).text) == uids
+
+
+async def test_a_search_that_no_index_helps_looks_at_so_many_and_says_where_to_go_on(resources: Resources) -> None:
+    """Found after a second look: among the newest three there is none."""
+    customer = f"cus_{new_uuid().hex}"
+    await paid(resources, 5, customer_id=customer)
+    now = to_ms(utc_now())
+    [old] = await paid(resources, customer_id=customer, amount_minor=7, occurred_at_ms=now - 3_600_000)
+    wanted = TransactionFilter(entities={EntityKind.CUSTOMER: customer}, currency="EUR", amount_to_minor=10)
+    async with resources.postgres.reading() as work:
+        first = await searching.search_transactions(work, wanted, after=None, limit=9, most=3)
+        assert (list(first.rows), first.edge is None) == ([], False)
+        second = await searching.search_transactions(work, wanted, after=first.edge, limit=9, most=3)
+        assert [row.uid for row, _decision in second.rows] == [old.uid]
+        third = await searching.search_transactions(work, wanted, after=second.edge, limit=9, most=3)
+    assert (list(third.rows), third.edge) == ([], None)
