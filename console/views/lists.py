@@ -48,7 +48,7 @@ PERIODS: Final = Words(
         "7": marked("7 days"),
         "30": marked("30 days"),
         "90": marked("90 days"),
-        BY_DATE: marked("Until the end of a day"),
+        BY_DATE: marked("After a last day"),
         OPEN_END: marked("Until somebody ends it"),
     }
 )
