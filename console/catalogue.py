@@ -22,7 +22,7 @@ from core.base.terms import Language
 HOUSE: Final = Path(__file__).parents[1]
 LOCALES: Final = {Language.PT_BR: "pt_BR"}
 """English is what the messages are written in."""
-_FOLDERS: Final = ("console", "core/acts", "core/base", "core/rules")
+_FOLDERS: Final = ("console", "core/acts")
 """Where messages are marked: pages, and what acts and rules say."""
 _METHODS: Final = [("templates/**.html", "jinja2"), ("**.py", "python")]
 _OPTIONS: Final = {"templates/**.html": {"trimmed": "true", "newstyle_gettext": "true"}}
@@ -33,7 +33,10 @@ _KEYWORDS: Final = {
     "pgettext": ((1, "c"), 2),
     "npgettext": ((1, "c"), 2, 3),
     "marked": None,
+    **dict.fromkeys(("InvalidInput", "NotAllowedNow", "NotFound", "StaleVersion", "Forbidden", "SignInNeeded")),
+    **dict.fromkeys(("TooManyAttempts", "BadCredentials", "Unavailable")),
 }
+"""Errors carry sentences for people: their first argument is a message."""
 _HEADER: Final = r"""# Ronda's console. `python -m console.catalogue` adds and drops messages; translations are written by hand.
 msgid ""
 msgstr ""

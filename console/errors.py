@@ -8,8 +8,9 @@ from litestar.enums import MediaType
 from litestar.response import Redirect, Response, Template
 
 from console.access import PAGE_HEADERS, SAFE_METHODS
-from console.i18n import Words, marked, speak_to, stored
+from console.i18n import Words, marked, speak_to
 from console.reading import reader_of
+from console.refusals import told
 from console.shell import is_fragment, shell
 
 _TITLES: Final = Words(
@@ -58,7 +59,7 @@ def render_error(request: Request[Any, Any, Any], status: int, code: str, detail
         "title": _TITLES[status if status in _TITLES else 400],
         "status": str(status),
         "code": code,
-        "detail": stored(detail),
+        "detail": told(detail),
         "icon_name": _ICONS.get(status, "circle-alert"),
         "hint": _HINTS.get(status, ""),
         "again_href": str(request.url.path)

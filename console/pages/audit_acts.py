@@ -14,6 +14,7 @@ from litestar.response import Stream
 
 from console.access import ConsoleRequest, require, resources_of
 from console.i18n import gettext as _
+from console.refusals import told
 from console.shell import Page, is_fragment, render, see_other
 from console.trail import Asked, read_asked, with_payment
 from console.views.audit import user_ids
@@ -50,7 +51,7 @@ async def verify(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]]) 
             resources.postgres, keys_of(resources.settings, CHECKPOINTS), Begin(begin), since, by=request.user.actor
         )
     except NotAllowedNow as error:
-        problem = f"{error.detail[:1].upper()}{error.detail[1:]}."
+        problem = told(error.detail)
     if not is_fragment(request) and not problem:
         return see_other("/audit#audit-check")
     async with resources.postgres.reading() as work:

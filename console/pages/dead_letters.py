@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, URLEncodedBody
 from console.access import ConsoleRequest, require, resources_of
 from console.asked import place_text, read_place
 from console.i18n import gettext as _
+from console.refusals import told
 from console.shell import Page, render, see_other
 from console.views import dead_letters as views
 from console.views.audit import user_ids
@@ -107,7 +108,7 @@ async def _carry_out(
             await act(work, acts.taken(row))
     except (NotAllowedNow, InvalidInput) as error:
         late = "settled_by" in error.facts
-        problem = _("Nothing was done:") if late else f"{error.detail[:1].upper()}{error.detail[1:]}."
+        problem = _("Nothing was done:") if late else told(error.detail)
         status = 409 if isinstance(error, NotAllowedNow) else 422
         return await _detail(request, letter_id, problem=problem, status=status)
     return see_other(f"/dead-letters/{letter_id}")

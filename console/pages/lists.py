@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, URLEncodedBody
 from console.access import ConsoleRequest, may, require, resources_of, safe_next
 from console.asked import place_text, read_place
 from console.i18n import gettext as _
+from console.refusals import told
 from console.shell import Page, is_fragment, render, see_other
 from console.views import lists as views
 from console.views.lists import FIELDS, SOON
@@ -116,11 +117,11 @@ def _expiry(given: Mapping[str, str]) -> Any:
 def _problems(error: RondaError) -> dict[str, str]:
     """By field. What the role does not reach is a matter of time, what is there already one of the entity."""
     if isinstance(error, Forbidden):
-        return {"expires_at": _sentence(error.detail)}
+        return {"expires_at": told(error.detail)}
     if isinstance(error, NotAllowedNow):
-        return {"entity_id": _sentence(error.detail)}
-    named = error.facts.get("errors") or [{"field": "form", "message": error.detail}]
-    return {item["field"]: _sentence(item["message"]) for item in named}
+        return {"entity_id": told(error.detail)}
+    named = error.facts.get("errors") or [{"field": "form", "message": told(error.detail)}]
+    return {item["field"]: told(item["message"]) for item in named}
 
 
 def _sentence(detail: str) -> str:
@@ -136,7 +137,7 @@ async def _changed(request: ConsoleRequest, back: str, error: RondaError) -> Pag
     """What could not be done, above the list as it is now."""
     context = await _context(request)
     form = views.entry_form(_role(request))
-    context |= {"form": form, "said": "", "problem": _sentence(error.detail), "here": back or "/lists"}
+    context |= {"form": form, "said": "", "problem": told(error.detail), "here": back or "/lists"}
     return render(request, "lists.html", context, status=409 if isinstance(error, NotAllowedNow) else 422)
 
 

@@ -9,6 +9,7 @@ from litestar.params import FromPath, URLEncodedBody
 
 from console.access import ConsoleRequest, may, require, resources_of
 from console.i18n import gettext as _
+from console.refusals import told
 from console.shell import Page, is_fragment, render, see_other
 from console.views import models as views
 from console.views import versus
@@ -116,7 +117,7 @@ async def _carry_out(request: ConsoleRequest, act: Act, said: str) -> Page:
 
 
 def _sentence(error: RondaError) -> str:
-    return f"{error.detail[:1].upper()}{error.detail[1:]}."
+    return told(error.detail)
 
 
 @post("/models/train", guards=[require(Role.LEAD)], status_code=200)

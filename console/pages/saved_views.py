@@ -8,6 +8,7 @@ from litestar import get, post
 from litestar.params import FromPath, URLEncodedBody
 
 from console.access import ConsoleRequest, require, resources_of
+from console.refusals import told
 from console.shell import Page, render, see_other
 from console.views.queue_url import QueueView, read_query
 from console.views.saved_views import saved_view_row
@@ -62,7 +63,7 @@ async def save_view(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]
         async with resources_of(request).postgres.unit_of_work() as work:
             await acts.save(work, name, view.query(), by=request.user)
     except InvalidInput as error:
-        return await _page(request, Refused("", name, query, error.detail))
+        return await _page(request, Refused("", name, query, told(error.detail)))
     return see_other(view.href())
 
 
@@ -73,7 +74,7 @@ async def rename_view(request: ConsoleRequest, view_id: FromPath[UUID], data: UR
         async with resources_of(request).postgres.unit_of_work() as work:
             await acts.rename(work, view_id, name, by=request.user)
     except InvalidInput as error:
-        return await _page(request, Refused(str(view_id), name, "", error.detail))
+        return await _page(request, Refused(str(view_id), name, "", told(error.detail)))
     return see_other("/queue/views")
 
 

@@ -14,6 +14,7 @@ from console.access import ConsoleRequest, public, require, resources_of, safe_n
 from console.i18n import gettext as _
 from console.i18n import zones
 from console.reading import LANGUAGE_COOKIE
+from console.refusals import told
 from console.shell import THEME_COOKIE, Page, kept_cookie, render, see_other
 from console.views.settings import SAID, settings_view
 from core.acts import profiles
@@ -62,7 +63,7 @@ async def save_profile(request: ConsoleRequest, data: URLEncodedBody[dict[str, s
     try:
         wanted = _profile(data)
     except InvalidInput as error:
-        return await _page(request, problems={"profile": error.detail})
+        return await _page(request, problems={"profile": told(error.detail)})
     async with resources_of(request).postgres.unit_of_work() as work:
         await profiles.change_profile(work, _me(request), wanted)
     answer = see_other("/settings?said=profile")
@@ -102,14 +103,10 @@ async def change_password(request: ConsoleRequest, data: URLEncodedBody[dict[str
                 work, _hasher, _me(request), old=old, new=new, keep=sha256(token_of(request).encode()), now=utc_now()
             )
     except InvalidInput as error:
-        return await _page(request, problems={"new": _sentence(error.detail)})
+        return await _page(request, problems={"new": told(error.detail)})
     if refusal:
-        return await _page(request, problems={"old": _sentence(refusal.detail)})
+        return await _page(request, problems={"old": told(refusal.detail)})
     return see_other("/settings?said=password")
-
-
-def _sentence(detail: str) -> str:
-    return f"{detail[:1].upper()}{detail[1:]}".rstrip(".") + "."
 
 
 @post("/settings/sessions/{ident:str}/end", guards=[require(Role.VIEWER)])

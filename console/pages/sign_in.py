@@ -14,8 +14,9 @@ from console.access import (
     session_cookie,
     token_of,
 )
-from console.i18n import LANGUAGE_NAMES, stored
+from console.i18n import LANGUAGE_NAMES
 from console.i18n import gettext as _
+from console.refusals import told
 from console.shell import Page, render, see_other
 from core.acts import people
 from core.base.clock import utc_now
@@ -55,7 +56,7 @@ async def sign_in(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]])
             await people.sign_out(work, token_of(request), request.user.actor)
     if attempt.signed_in is None:
         assert attempt.refusal is not None
-        return _form(request, target, email, stored(attempt.refusal.detail), status=401)
+        return _form(request, target, email, told(attempt.refusal.detail), status=401)
     answer = see_other(safe_next(target))
     answer.set_cookie(session_cookie(resources.settings, attempt.signed_in.token))
     return answer

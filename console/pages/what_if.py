@@ -12,6 +12,7 @@ from litestar.params import FromPath
 
 from console.access import ConsoleRequest, require, resources_of
 from console.i18n import gettext as _
+from console.refusals import told
 from console.shell import Page, is_fragment, render
 from console.views import what_if as views
 from console.what_if import NEW_DEVICE, Choices, Desk, Wish, asked, desk_for, single_changes, variant
@@ -102,7 +103,7 @@ async def _considered(request: ConsoleRequest, desk: Desk) -> dict[str, Any]:
     try:
         wish = read_wish(query, desk.row.currency, desk.choices)
     except InvalidInput as error:
-        problem = error.detail
+        problem = told(error.detail)
     if wish.amount_minor == desk.row.amount_minor:
         wish = Wish(None, wish.hour, wish.device, wish.category, wish.country, wish.channel)
     singles = single_changes(desk)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from console.i18n import gettext as _
 from console.i18n import ngettext
+from console.refusals import told
 from console.views.audit import ACTIONS, actor_name, user_ids
 from console.views.notes import note_html
 from console.views.payments import LabelRow, label_row
@@ -242,7 +243,7 @@ def colleagues(people: Sequence[User], me: UUID, chosen: str) -> list[Colleague]
 
 
 def sentence(error: RondaError) -> str:
-    return error.detail[:1].upper() + error.detail[1:] + "."
+    return told(error.detail)
 
 
 def refusal(

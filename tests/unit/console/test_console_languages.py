@@ -8,6 +8,7 @@ from litestar.testing import RequestFactory
 from console.hub import Change, Drawn, Listener, queue_message
 from console.i18n import Reader, Words, gettext, language_of, marked, ngettext, reader, speaking_to, stored
 from console.reading import reader_of
+from console.refusals import told
 from console.views import words
 from core.base.ids import new_uuid
 from core.base.terms import Label, Language
@@ -100,3 +101,18 @@ def test_the_live_queue_draws_a_row_once_for_all_who_read_alike() -> None:
     sent = [queue_message(listener, [change], Drawn(lambda: ""), 1) for listener in people]
     assert [("Fraude" in message) for message in sent] == [False, True, True]
     assert drawn == [Reader(), BRAZIL]
+
+
+@pytest.mark.parametrize(
+    ("said", "english", "portuguese"),
+    [
+        ("this alert is closed already", "This alert is closed already.", "Este alerta já está encerrado."),
+        ("a password has 12 to 256 characters", None, "Uma senha tem de 12 a 256 caracteres."),
+        ("This needs the role lead; yours is viewer.", None, "Isto exige o papel lead; o seu é viewer."),
+        ("100% of nothing", "100% of nothing.", "100% of nothing."),
+    ],
+)
+def test_what_acts_refuse_is_said_in_the_readers_language(said: str, english: str | None, portuguese: str) -> None:
+    assert told(said) == (english or f"{said[:1].upper()}{said[1:]}".rstrip(".") + ".")
+    with speaking_to(BRAZIL):
+        assert told(said) == portuguese
