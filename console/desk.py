@@ -1,11 +1,13 @@
 """The desk beside an alert: what it shows, read for whichever page or fragment carries it, and how an act answers."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from litestar.datastructures import Cookie
 from litestar.response import Response
 
 from console.access import Connection, ConsoleRequest, may, resources_of
@@ -13,6 +15,7 @@ from console.shell import Page, is_fragment, render, see_other
 from console.views import desk as views
 from console.views import verdicts as verdict_views
 from console.views.queue import alert_row
+from console.views.queue_url import read_query
 from core.acts import casework as acts
 from core.base.clock import utc_now
 from core.base.errors import Forbidden, InvalidInput, NotAllowedNow, NotFound, RondaError, StaleVersion
@@ -28,6 +31,9 @@ from core.tables.ledger import AuditEvent
 HISTORY: Final = 50
 TYPED: Final = ("note", "remark", "label", "reason", "list", "entity", "ends", "to")
 """Fields of the desk's forms that a refusal gives back."""
+VIEW_COOKIE: Final = "ronda_view"
+MOST_VIEW: Final = 2000
+"""A longer one is not remembered: browsers keep no larger cookies."""
 ADVANCE_COOKIE: Final = "ronda_advance"
 """Whether this browser goes on to the next alert after a decision."""
 REFUSALS: Final = (StaleVersion, NotAllowedNow, InvalidInput, Forbidden)
@@ -184,10 +190,39 @@ def version_of(text: str) -> int:
     return int(text)
 
 
-async def take(request: ConsoleRequest) -> Alert | None:
-    resources = resources_of(request)
+async def take(request: ConsoleRequest, view: str) -> Alert | None:
+    """The next alert of a view, which is the query of its address. Raises InvalidInput."""
+    resources, wanted = resources_of(request), read_query(view).wanted
     lease = timedelta(minutes=resources.settings.claim_lease_minutes)
     async with resources.postgres.unit_of_work() as work:
         return await acts.take_next(
-            work, resources.redis, UserId(request.user.user.id), lease=lease, by=request.user.actor
+            work,
+            resources.redis,
+            UserId(request.user.user.id),
+            lease=lease,
+            by=request.user.actor,
+            wanted=wanted,
         )
+
+
+def last_view(connection: Connection) -> str:
+    """The view whose alerts this browser takes one after the other; empty = all."""
+    try:
+        view = urlsafe_b64decode(connection.cookies.get(VIEW_COOKIE, "")).decode()
+        read_query(view)
+    except (ValueError, InvalidInput):
+        return ""
+    return view
+
+
+def remember(page: Page, name: str, value: str, *, secure: bool) -> Page:
+    """In a cookie, for a year."""
+    cookie = Cookie(key=name, value=value, path="/", max_age=31_536_000, samesite="lax", secure=secure)
+    page.cookies.append(cookie)
+    return page
+
+
+def remember_view(page: Page, view: str, *, secure: bool) -> Page:
+    return remember(
+        page, VIEW_COOKIE, urlsafe_b64encode(view.encode()).decode() if len(view) <= MOST_VIEW else "", secure=secure
+    )

@@ -10,9 +10,11 @@ from litestar.datastructures import FormMultiDict
 from litestar.params import FromPath
 
 from console.access import ConsoleRequest, require, resources_of
+from console.i18n import gettext as _
 from console.shell import Page, render
 from console.views import bulk as views
 from console.views import desk as desk_views
+from console.views.queue_url import QueueView, read_query
 from console.views.verdicts import label_choices, said
 from core.acts import bulk as acts
 from core.acts.bulk import MOST, BulkAct, Chosen, Doer, Outcome
@@ -22,7 +24,8 @@ from core.base.errors import InvalidInput, NotAllowedNow, NotFound, RondaError
 from core.base.ids import UserId
 from core.base.terms import DispositionReason, Label, Role
 from core.infra.postgres import UnitOfWork
-from core.stores import casework, verdicts
+from core.stores import casework, queue, verdicts
+from core.stores.queue_filter import Look
 
 
 def _act(form: FormMultiDict) -> BulkAct:
@@ -68,22 +71,34 @@ async def _looked_at(work: UnitOfWork, act: BulkAct, chosen: Sequence[Chosen], m
 @post("/queue/bulk/preview", guards=[require(Role.ANALYST)], status_code=200)
 async def bulk_preview(request: ConsoleRequest) -> Page:
     form = await request.form()
-    return await _preview(request, _act(form), _chosen(form))
+    act, chosen = _act(form), _chosen(form)
+    if form.get("matching"):
+        chosen = await _matching(request, form)
+    return await _preview(request, act, chosen, form)
+
+
+def _view(form: FormMultiDict) -> QueueView:
+    """The view of the queue in which was chosen. Raises InvalidInput."""
+    return read_query(str(form.get("view", "")))
+
+
+async def _matching(request: ConsoleRequest, form: FormMultiDict) -> list[Chosen]:
+    """Everything the view shows, whether it was on the page or not; one more than an act takes, when there are more."""
+    view, look = _view(form), Look(utc_now(), request.user.user.id)
+    async with resources_of(request).postgres.reading() as work:
+        ids = await queue.selected_ids(work, view.wanted, look, order=view.order, limit=MOST + 1)
+    return [Chosen(ident) for ident in ids]
 
 
 async def _preview(
-    request: ConsoleRequest,
-    act: BulkAct,
-    chosen: Sequence[Chosen],
-    problem: str = "",
-    form: FormMultiDict | None = None,
+    request: ConsoleRequest, act: BulkAct, chosen: Sequence[Chosen], form: FormMultiDict, problem: str = ""
 ) -> Page:
-    if not 1 <= len(chosen) <= MOST:
-        raise InvalidInput(f"Choose 1 to {MOST:,} alerts in the queue, then say what is to be done with them.")
+    if not chosen:
+        raise InvalidInput(_("Choose alerts in the queue, then say what is to be done with them."))
+    more, chosen = len(chosen) > MOST, chosen[:MOST]
     async with resources_of(request).postgres.reading() as work:
         outcomes = await _looked_at(work, act, chosen, request.user.user.id)
     able = [outcome.alert for outcome in outcomes if outcome.alert and not outcome.problem]
-    typed = form or FormMultiDict()
     context: dict[str, Any] = {
         "act": act.value,
         "title": views.title(act, len(able)),
@@ -92,9 +107,12 @@ async def _preview(
         "why_not": views.why_not([outcome.problem for outcome in outcomes if outcome.problem]),
         "refused": [views.row(outcome) for outcome in outcomes if outcome.problem],
         "rows": [views.row(outcome) for outcome in outcomes if not outcome.problem][: views.MOST_ROWS],
-        "label_choices": label_choices(str(typed.get("label", ""))),
-        "note": str(typed.get("note", "")),
+        "label_choices": label_choices(str(form.get("label", ""))),
+        "note": str(form.get("note", "")),
         "problem": problem,
+        "first_only": views.first_only(MOST) if more else "",
+        "view": _view(form).query(),
+        "back_href": _view(form).href(),
     }
     return render(request, "bulk.html", context, status=422 if problem else 200)
 
@@ -123,19 +141,19 @@ async def bulk(request: ConsoleRequest) -> Page:
             window = timedelta(seconds=settings.bulk_undo_window_s)
             batch_id, outcomes = await acts.decide_all(doer, chosen, _ruling(form), window=window)
     except InvalidInput as error:
-        return await _preview(request, act, chosen, desk_views.sentence(error), form)
-    return await _result(request, act, outcomes, batch_id)
+        return await _preview(request, act, chosen, form, desk_views.sentence(error))
+    return await _result(request, act, outcomes, batch_id, _view(form).href())
 
 
 @post("/queue/bulk/{batch_id:uuid}/undo", guards=[require(Role.ANALYST)], status_code=200)
 async def bulk_undo(request: ConsoleRequest, batch_id: FromPath[UUID]) -> Page:
     lease = timedelta(minutes=resources_of(request).settings.claim_lease_minutes)
     outcomes = await acts.undo_all(_doer(request), batch_id, lease=lease)
-    return await _result(request, None, outcomes, None)
+    return await _result(request, None, outcomes, None, "/queue")
 
 
 async def _result(
-    request: ConsoleRequest, act: BulkAct | None, outcomes: Sequence[Outcome], batch_id: UUID | None
+    request: ConsoleRequest, act: BulkAct | None, outcomes: Sequence[Outcome], batch_id: UUID | None, back_href: str
 ) -> Page:
     undo, decided = None, ""
     if batch_id:
@@ -146,5 +164,5 @@ async def _result(
             first = min(batch, key=lambda verdict: verdict.undo_until)
             undo = desk_views.undo_of(first, closed, None, utc_now(), together=len(batch))
             decided = said(first.label, first.reason)
-    context = {"result": views.result(act, outcomes), "undo": undo, "decided": decided}
+    context = {"result": views.result(act, outcomes), "undo": undo, "decided": decided, "back_href": back_href}
     return render(request, "bulk_result.html", context, status=200)

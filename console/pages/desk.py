@@ -7,7 +7,20 @@ from litestar import get, post
 from litestar.params import FromPath, URLEncodedBody
 
 from console.access import ConsoleRequest, require, resources_of
-from console.desk import NOTHING, REFUSALS, Form, after, go, hands_of, last_undo, refused, take, version_of
+from console.desk import (
+    NOTHING,
+    REFUSALS,
+    Form,
+    after,
+    go,
+    hands_of,
+    last_undo,
+    last_view,
+    refused,
+    remember_view,
+    take,
+    version_of,
+)
 from console.shell import Page, is_fragment, render, see_other
 from console.views import desk as views
 from core.acts import casework as acts
@@ -20,9 +33,12 @@ from core.stores.queue_filter import AlertFilter, Look, Standing
 
 
 @post("/queue/next", guards=[require(Role.ANALYST)], status_code=200)
-async def take_next(request: ConsoleRequest) -> Page:
-    taken = await take(request)
-    return go(request, f"/alerts/{taken.id}") if taken else go(request, "/queue/done")
+async def take_next(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]]) -> Page:
+    """Of the view that the form names, and from then on of that one; without a name, of the last one."""
+    view = data.get("view", last_view(request))
+    taken = await take(request, view)
+    page = go(request, f"/alerts/{taken.id}" if taken else "/queue/done")
+    return remember_view(page, view, secure=resources_of(request).settings.secure_cookies)
 
 
 @get("/queue/done", guards=[require(Role.VIEWER)])
@@ -33,7 +49,9 @@ async def nothing_left(request: ConsoleRequest) -> Page:
         asked = [AlertFilter(standing=Standing.OPEN), AlertFilter(standing=Standing.CLAIMED)]
         still_open, claimed = await queue_counts.badges(work, asked, look)
         undo = await last_undo(work, request.user.user.id)
-    return render(request, "done.html", {"claimed": claimed, "open": still_open, "undo": undo})
+    return render(
+        request, "done.html", {"claimed": claimed, "open": still_open, "undo": undo, "narrow": bool(last_view(request))}
+    )
 
 
 @post("/alerts/{alert_id:uuid}/claim", guards=[require(Role.ANALYST)], status_code=200)

@@ -4,7 +4,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from litestar import post
-from litestar.datastructures import Cookie
 from litestar.params import FromPath, URLEncodedBody
 
 from console.access import ConsoleRequest, require
@@ -17,7 +16,9 @@ from console.desk import (
     alert_of_address,
     go,
     hands_of,
+    last_view,
     refused,
+    remember,
     take,
     version_of,
 )
@@ -55,25 +56,12 @@ async def decide(request: ConsoleRequest, alert_id: FromPath[UUID], data: URLEnc
     except REFUSALS as error:
         return await refused(request, alert_id, error, data)
     page = await _onward(request) if onward else await after(request, alert_id)
-    return _remembering(page, onward, secure=hands.resources.settings.secure_cookies)
+    return remember(page, ADVANCE_COOKIE, "on" if onward else "off", secure=hands.resources.settings.secure_cookies)
 
 
 async def _onward(request: ConsoleRequest) -> Page:
-    taken = await take(request)
+    taken = await take(request, last_view(request))
     return go(request, f"/alerts/{taken.id}" if taken else "/queue/done")
-
-
-def _remembering(page: Page, onward: bool, *, secure: bool) -> Page:
-    cookie = Cookie(
-        key=ADVANCE_COOKIE,
-        value="on" if onward else "off",
-        path="/",
-        max_age=31_536_000,
-        samesite="lax",
-        secure=secure,
-    )
-    page.cookies.append(cookie)
-    return page
 
 
 @post("/alerts/{alert_id:uuid}/undo", guards=[require(Role.ANALYST)], status_code=200)

@@ -116,10 +116,5 @@ def result(act: BulkAct | None, outcomes: Sequence[Outcome]) -> Result:
     return Result(said, [each for each in rows if each.problem], done[:MOST_ROWS], more)
 
 
-def too_many(total: int, most: int) -> str:
-    """Said where a view matches more than one act takes."""
-    return (
-        _("Only the first %(most)s of %(total)s alerts are taken at once.", most=count(most), total=count(total))
-        if total > most
-        else ""
-    )
+def first_only(most: int) -> str:
+    return _("Only the first %(most)s of the view are taken at once; there are more.", most=count(most))

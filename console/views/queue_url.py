@@ -180,7 +180,10 @@ def _hidden(asked: _Pairs) -> tuple[str, ...]:
 
 def read_query(query: str) -> QueueView:
     """A view from the query of an address, such as a form's hidden field holds. Raises InvalidInput."""
-    return read_view(parse_qsl(query, max_num_fields=200)).view
+    try:
+        return read_view(parse_qsl(query, max_num_fields=200)).view
+    except ValueError:
+        raise InvalidInput(_("The queue knows no such view.")) from None
 
 
 def place_text(place: Place) -> str:

@@ -15,10 +15,12 @@ from core.base.terms import Action, AlertStatus, Role
 from core.contracts.topology import BELL_ALERTS
 from core.infra.postgres import UnitOfWork
 from core.infra.redis import Redis, ring
-from core.stores import casework, people
+from core.stores import casework, people, turns
+from core.stores.queue_filter import AlertFilter, Look
 from core.tables.casework import Alert, Note
 
 MAX_NOTE: Final = 4000
+EVERYTHING: Final = AlertFilter()
 WORKING_ROLES: Final = frozenset(Role) - {Role.VIEWER}
 """Who may work on alerts."""
 
@@ -73,12 +75,21 @@ def _let_go(alert: Alert) -> None:
     alert.status, alert.claimed_by, alert.claim_expires_at = AlertStatus.OPEN.value, None, None
 
 
-async def take_next(work: UnitOfWork, redis: Redis, user_id: UserId, *, lease: timedelta, by: Actor) -> Alert | None:
-    """Claim the open alert whose turn it is; None when none is open. Two people never get the same one."""
-    alert = await casework.next_open(work)
+async def take_next(
+    work: UnitOfWork,
+    redis: Redis,
+    user_id: UserId,
+    *,
+    lease: timedelta,
+    by: Actor,
+    wanted: AlertFilter = EVERYTHING,
+) -> Alert | None:
+    """Claim the open alert, of those `wanted`, whose turn it is; None when none is open. Two people never get the same one."""
+    now = utc_now()
+    alert = await turns.next_open(work, wanted, Look(now, user_id))
     if alert is None:
         return None
-    give(alert, user_id, utc_now() + lease)
+    give(alert, user_id, now + lease)
     return await _changed(work, redis, alert, Event(by, Action.ALERT_CLAIM, "alert", str(alert.id), {"how": "next"}))
 
 

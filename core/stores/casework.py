@@ -42,22 +42,6 @@ async def alerts_for_update(work: UnitOfWork, ids: Sequence[UUID]) -> Sequence[A
     return (await work.session.exec(query)).all()
 
 
-async def next_open(work: UnitOfWork) -> Alert | None:
-    """The open alert whose turn it is, locked; those that others are just taking are passed over.
-
-    The turn is when it was opened, an hour earlier for each doubling of its expected loss (the function alert_turn, and its index).
-    """
-    turn = func.alert_turn(Alert.opened_at, Alert.expected_loss_minor)
-    query = (
-        select(Alert)
-        .where(Alert.status == AlertStatus.OPEN.value)
-        .order_by(turn, col(Alert.id))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    return (await work.session.exec(query)).one_or_none()
-
-
 async def alert_of(work: UnitOfWork, transaction_uid: UUID) -> Alert | None:
     return (await work.session.exec(select(Alert).where(Alert.transaction_uid == transaction_uid))).one_or_none()
 

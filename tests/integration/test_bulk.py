@@ -144,6 +144,26 @@ async def test_the_preview_counts_and_the_act_reports_each(tab: Browser, resourc
     assert "2 alerts were released." in released.text
 
 
+async def test_everything_that_a_view_shows_can_be_chosen(
+    tab: Browser, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = f"cus_{new_uuid().hex}"
+    made = {str(await an_alert(resources, customer_id=customer)) for _ in range(3)}
+    view = f"customer={customer}"
+    preview = await send(tab, "/queue/bulk/preview", [], act="claim", matching="1", view=view)
+    chosen = re.findall(r'name="alert" value="([^"]+)"', preview.text)
+    assert {text.partition(":")[0] for text in chosen} == made
+    assert f'href="/queue?{view}"' in preview.text
+    assert "there are more" not in preview.text
+    monkeypatch.setattr("console.pages.bulk.MOST", 2)
+    cut = await send(tab, "/queue/bulk/preview", [], act="claim", matching="1", view=view)
+    assert "Only the first 2 of the view are taken at once; there are more." in cut.text
+    assert len(re.findall(r'name="alert" value="([^"]+)"', cut.text)) == 2
+    done = await send(tab, "/queue/bulk", chosen, act="claim", view=view)
+    assert "3 alerts are yours now." in done.text
+    assert (await send(tab, "/queue/bulk/preview", [], act="claim", matching="1", view="order=burn")).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("alerts", "act"), [([], "claim"), (["not-an-id"], "claim"), (["00000000-0000-7000-8000-000000000001:x"], "claim"), (None, "burn")]
 )  # fmt: skip

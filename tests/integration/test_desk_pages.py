@@ -67,6 +67,21 @@ async def test_a_decision_goes_on_to_the_next_alert_and_remembers_that_it_should
     assert tab.client.cookies.get("ronda_advance") == "off"
 
 
+async def test_the_next_alerts_come_from_the_view_they_are_taken_from(tab: Browser, resources: Resources) -> None:
+    await nothing_open(resources)
+    for _ in range(2):
+        await an_alert(resources, expected_loss_minor=9_000_000)
+    yen = {str(await an_alert(resources, currency="JPY", amount_minor=900)) for _ in range(2)}
+    first = (await tab.post("/queue/next", view="currency=JPY")).headers["location"].rpartition("/")[2]
+    second = (await tab.post(f"/alerts/{first}/decide", version="2", advance="on", **FRAUD)).headers["location"]
+    assert {first, second.rpartition("/")[2]} == yen
+    assert (await tab.post("/queue/next")).headers["location"] == "/queue/done"
+    assert "No alert of the view you took from is open." in (await tab.client.get("/queue/done")).text
+    assert (await tab.post("/queue/next", view="")).headers["location"].startswith("/alerts/")
+    assert (await tab.post("/queue/next", view="order=burn")).status_code == 422
+    assert (await tab.post("/queue/next", view="&".join(["currency=EUR"] * 300))).status_code == 422
+
+
 async def test_undoing_by_a_plain_form_and_too_late(tab: Browser, resources: Resources) -> None:
     alert_id = await an_alert(resources)
     await tab.post(f"/alerts/{alert_id}/decide", version="1", **FRAUD)
