@@ -8,6 +8,7 @@ from uuid import UUID
 
 from console.i18n import Words, marked, stored
 from console.i18n import gettext as _
+from console.views.lists import hit_words
 from console.views.words import (
     LABELS,
     OUTCOMES,
@@ -110,7 +111,7 @@ def alert_row(alert: Alert, names: Mapping[UUID, str], now: datetime) -> AlertRo
         expected_loss=money(alert.expected_loss_minor, alert.currency),
         amount=amount,
         outcome=OUTCOMES[Outcome(alert.outcome)],
-        reason=stored(alert.top_reason) if alert.control_probability is None else _(_CONTROL_REASON),
+        reason=hit_words(stored(alert.top_reason)) if alert.control_probability is None else _(_CONTROL_REASON),
         customer=entity(EntityKind.CUSTOMER, alert.customer_id),
         merchant=entity(EntityKind.MERCHANT, alert.merchant_id),
         opened=moment(alert.opened_at, now),

@@ -118,7 +118,7 @@ def search_context(search: Search, named: Named | None) -> dict[str, Any]:
 
 def searched_words(back_to: datetime) -> str:
     return _(
-        "Looked through %(most)s payments, back to %(when)s. What is asked for is in no index, so older ones are looked at on request.",
+        "Looked through %(most)s payments, back to %(when)s. Name an id or a time to find older ones at once.",
         most=count(MOST),
         when=minute(back_to),
     )

@@ -7,11 +7,14 @@ import pytest
 
 from console.views import words
 from console.views.audit import ACTIONS, ACTOR_TYPES, RESULTS
+from console.views.lists import EFFECTS, LIST_ICONS, LISTS, SENTENCES, hit_words
+from core.base.ids import new_uuid
 from core.base.terms import (
     Action,
     ActorType,
     AlertStatus,
     EntityKind,
+    EntityList,
     FeaturesStatus,
     Label,
     LabelSource,
@@ -20,6 +23,7 @@ from core.base.terms import (
     Result,
     RunStatus,
 )
+from core.rules.lists import Listed, hit_of, sentence
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -142,6 +146,9 @@ def test_duration(seconds: float, expected: str) -> None:
         (words.RUN_STATUSES, RunStatus),
         (words.FEATURES_STATUSES, FeaturesStatus),
         (words.ENTITIES, EntityKind),
+        (LISTS, EntityList),
+        (EFFECTS, EntityList),
+        (LIST_ICONS, EntityList),
         (ACTIONS, Action),
         (RESULTS, Result),
         (ACTOR_TYPES, ActorType),
@@ -149,3 +156,12 @@ def test_duration(seconds: float, expected: str) -> None:
 )
 def test_every_term_has_its_word(table: dict[object, object], enum: type) -> None:
     assert set(table) == set(enum)
+
+
+def test_a_list_hit_is_told_in_the_readers_language_and_its_reason_as_it_was_written() -> None:
+    for one in EntityList:
+        for kind in EntityKind:
+            assert sentence(one, kind) in SENTENCES
+            hit = hit_of(Listed(new_uuid(), one, kind, "x", "seen: twice", None))
+            assert hit_words(hit.text) == f"{SENTENCES[sentence(one, kind)]}: seen: twice"
+    assert hit_words("A rule: its words") == "A rule: its words"
