@@ -115,3 +115,26 @@ def test_a_claim_is_kept_while_somebody_works_and_looked_after_when_it_runs_out(
         page.clock.run_for(3_000)
     assert fresh.value.status == 200
     expect(left).to_have_text(re.compile(r"^1[45]:\d\d$"))
+
+
+def test_many_at_once(page: Page, product: Product, sign_in: SignIn, complaints: Complaints) -> None:
+    customers = [product.post_suspicious() for _ in range(3)]
+    sign_in(page, "analyst")
+    opened(page, customers[0])
+    decide(page, "Unsure", "Not enough to tell")
+    expect(page.locator("#undo-toast")).to_be_visible()
+    page.goto("/queue?status=any")
+    for customer in customers:
+        alert_row(page, customer).locator(".pick input").check()
+    page.locator("#bulk-decide").click()
+    expect(page.get_by_role("heading", name="Close 2 alerts")).to_be_visible()
+    expect(page.locator(".bulk-sums")).to_contain_text("€2,960.00")
+    expect(page.locator("#bulk-not")).to_have_text("Left as they are 1")
+    page.get_by_label("Note at each of them (optional)").fill("One wave.")
+    decide(page, "Fraud", "Card testing")
+    expect(page.locator("#bulk-said")).to_have_text("2 alerts were closed.")
+    expect(page.locator("#undo-toast")).to_contain_text("2 alerts closed: Fraud, card testing")
+    page.locator("#undo").click()
+    expect(page.locator("#bulk-said")).to_have_text("2 decisions were taken back; the alerts are yours.")
+    page.locator("#bulk-back").click()
+    expect(alert_row(page, customers[1])).to_contain_text("Claimed")
