@@ -68,6 +68,7 @@ HANDLERS = [
     alert.similar_page,
     dossier.dossier_page,
     alert.timeline_page,
+    alert.record_page,
     desk.take_next,
     desk.nothing_left,
     bulk.bulk_preview,

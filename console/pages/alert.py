@@ -16,6 +16,7 @@ from console.views.evidence import judgement, payment
 from console.views.links import links
 from console.views.normal import normal
 from console.views.queue import alert_row, people_in
+from console.views.record import raw_records
 from console.views.similar import similar
 from console.views.timeline import FIRST_RANGE
 from core.acts.audit import Event, record
@@ -115,3 +116,15 @@ async def similar_page(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Pag
         alerts = await casework.alerts_by_id(work, [near.alert_id for near in found])
     context = similar(alert, found, {other.id: other for other in alerts}, now)
     return render(request, "_similar.html" if is_fragment(request) else "similar.html", context)
+
+
+@get("/alerts/{alert_id:uuid}/record", guards=[require(Role.VIEWER)])
+async def record_page(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Page:
+    """Everything stored about it, as it is stored."""
+    async with resources_of(request).postgres.reading() as work:
+        alert = await _alert(work, alert_id)
+        row = await _payment(work, alert)
+        decision = await flow.latest_decision(work, row.uid)
+    await _note_look(resources_of(request), request, alert)
+    context = {"alert_id": str(alert.id), "records": raw_records(alert, row, decision)}
+    return render(request, "record.html", context)

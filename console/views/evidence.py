@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from console.i18n import gettext as _
+from console.i18n import reader
 from console.views.charts import Step, Waterfall, waterfall
-from console.views.features import feature_value
+from console.views.features import feature_value, title_of
 from console.views.lists import LISTS, hit_words
 from console.views.payments import entity_of
 from console.views.reasons import Reason, reason
@@ -27,7 +28,7 @@ from console.views.words import (
 )
 from core.base.terms import EntityKind, EntityList, FeaturesStatus, Outcome
 from core.tables.flow import Decision, Transaction
-from models.features.catalogue import CATALOGUE_VERSION, FEATURES, GROUPS
+from models.features.catalogue import CATALOGUE_VERSION, FEATURES, LANGUAGES
 
 REASONS_SHOWN: Final = 3
 
@@ -82,7 +83,7 @@ def payment(row: Transaction, now: datetime) -> Payment:
 
 
 def _attribute(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    return (_("yes") if value else _("no")) if isinstance(value, bool) else str(value)
 
 
 def _place(row: Transaction) -> str:
@@ -132,6 +133,8 @@ class Judgement:
     waterfall: Waterfall | None
     features: list[FeatureRow]
     features_note: str
+    missing: str
+    """How many features were not known; empty when all were."""
 
 
 def judgement(row: Decision, transaction: Transaction, now: datetime) -> Judgement:
@@ -148,7 +151,7 @@ def judgement(row: Decision, transaction: Transaction, now: datetime) -> Judgeme
         down=[found for found in reasons if found.direction == "down"],
         shown=REASONS_SHOWN,
         rules=[_rule_hit(hit) for hit in row.rule_hits],
-        model=row.model_id or "none",
+        model=row.model_id or "",
         policy=count(row.policy_version),
         version=count(row.version),
         decided=moment(row.decided_at, now),
@@ -161,7 +164,16 @@ def judgement(row: Decision, transaction: Transaction, now: datetime) -> Judgeme
             theirs=row.catalogue_version,
             ours=CATALOGUE_VERSION,
         ),
+        missing=_missing(row) if same_catalogue else "",
     )
+
+
+def _missing(row: Decision) -> str:
+    """Most of them ask for what a payment need not name, or for a past there was not."""
+    unknown = sum(1 for value in row.features if value is None)
+    if not unknown:
+        return ""
+    return _("%(unknown)s of %(all)s features were not known.", unknown=count(unknown), all=count(len(row.features)))
 
 
 def _rule_hit(hit: Mapping[str, Any]) -> RuleHitView:
@@ -178,7 +190,7 @@ def _waterfall(row: Decision, transaction: Transaction) -> Waterfall | None:
     if row.contributions is None or row.base_margin is None or row.margin is None:
         return None
     steps = [
-        Step(feature.title, feature_value(feature.name, value, transaction.currency), contribution)
+        Step(title_of(feature.name), feature_value(feature.name, value, transaction.currency), contribution)
         for feature, value, contribution in zip(FEATURES, row.features, row.contributions, strict=True)
     ]
     return waterfall(row.base_margin, row.margin, steps)
@@ -186,11 +198,12 @@ def _waterfall(row: Decision, transaction: Transaction) -> Waterfall | None:
 
 def _feature_rows(row: Decision, transaction: Transaction) -> list[FeatureRow]:
     contributions: Sequence[float | None] = row.contributions or [None] * len(FEATURES)
+    groups = LANGUAGES[reader().language].GROUPS
     return [
         FeatureRow(
-            title=feature.title,
+            title=title_of(feature.name),
             name=feature.name,
-            group=GROUPS[feature.group],
+            group=groups[feature.group],
             value=feature_value(feature.name, value, transaction.currency),
             contribution="" if contribution is None else signed(contribution),
             direction="" if not contribution else "up" if contribution > 0 else "down",

@@ -21,6 +21,7 @@ ROLES = {
     "GET /alerts/{alert_id:uuid}": "viewer",
     "GET /alerts/{alert_id:uuid}/similar": "viewer",
     "GET /alerts/{alert_id:uuid}/dossier": "viewer",
+    "GET /alerts/{alert_id:uuid}/record": "viewer",
     "GET /alerts/{alert_id:uuid}/timeline": "viewer",
     "POST /queue/next": "analyst",
     "POST /queue/bulk/preview": "analyst",
