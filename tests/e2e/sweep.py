@@ -67,6 +67,7 @@ def addresses(page: Page, product: Product, customer: str) -> Addresses:
         "/alerts/{alert_id:uuid}/similar": [f"{alert}/similar"],
         "/alerts/{alert_id:uuid}/timeline": [f"{alert}/timeline"],
         "/alerts/{alert_id:uuid}/what-if": [f"{alert}/what-if"],
+        "/alerts/{alert_id:uuid}/record": [f"{alert}/record"],
         "/transactions": [f"/transactions?customer={customer}", "/transactions?amount_from=ten&currency=EUR"],
         "/transactions/{uid:uuid}": [payment],
         "/transactions/{uid:uuid}/reasons/{code:str}": [behind],

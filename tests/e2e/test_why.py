@@ -3,11 +3,10 @@
 import re
 from collections.abc import Callable
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
-from tests.e2e.test_pages import RULES
+from tests.e2e.sweep import axe
 
 
 def test_a_reason_opens_the_payments_behind_it_in_place(
@@ -26,8 +25,7 @@ def test_a_reason_opens_the_payments_behind_it_in_place(
     expect(shown.locator("p").first).to_contain_text(re.compile("payment|fraud|genuine|label"))
     expect(shown.locator("tbody tr").first).to_be_visible()
     expect(page).to_have_url(re.compile("/alerts/"))
-    result = Axe().run(page, options=RULES).response
-    assert [found["id"] for found in result["violations"]] == []
+    assert axe(page)[1] == []
     assert complaints == []
 
 
