@@ -3,10 +3,17 @@
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
 from tests.e2e.sweep import axe
+
+
+def a_reason_with_payments(page: Page) -> Locator:
+    """Its link, unfolded: the strongest reasons may be this payment's own affair."""
+    for fold in page.locator("details.more-reasons > summary").all():
+        fold.click()
+    return page.locator("a[id^='why-'][hx-get]").first
 
 
 def test_a_reason_opens_the_payments_behind_it_in_place(
@@ -16,7 +23,7 @@ def test_a_reason_opens_the_payments_behind_it_in_place(
     sign_in(page, "analyst")
     alert_row(page, customer).locator("a.row-link").click()
     expect(page.locator("#similar table, #similar p.faint").first).to_be_visible()
-    opener = page.locator("a[id^='why-'][hx-get]").first
+    opener = a_reason_with_payments(page)
     code = opener.get_attribute("hx-target")
     assert code
     opener.click()
@@ -25,6 +32,7 @@ def test_a_reason_opens_the_payments_behind_it_in_place(
     expect(shown.locator("p").first).to_contain_text(re.compile("payment|fraud|genuine|label"))
     expect(shown.locator("tbody tr").first).to_be_visible()
     expect(page).to_have_url(re.compile("/alerts/"))
+    page.evaluate("scrollTo(0, 0)")  # a link half under the sticky header would count as a small one
     assert axe(page)[1] == []
     assert complaints == []
 
@@ -36,7 +44,7 @@ def test_both_are_pages_of_their_own_without_scripts(
     page = another(java_script_enabled=False)
     sign_in(page, "analyst")
     alert_row(page, customer).locator("a.row-link").click()
-    page.locator("a[id^='why-'][hx-get]").first.click()
+    a_reason_with_payments(page).click()
     expect(page.get_by_role("heading", name="Payments behind a reason")).to_be_visible()
     page.locator("#back").click()
     page.locator("#similar-open").click()
