@@ -59,7 +59,7 @@ def render_error(request: Request[Any, Any, Any], status: int, code: str, detail
         "title": _TITLES[status if status in _TITLES else 400],
         "status": str(status),
         "code": code,
-        "detail": told(detail),
+        "detail": "" if detail == "Not Found" else told(detail),  # the router's own words say no more than the title
         "icon_name": _ICONS.get(status, "circle-alert"),
         "hint": _HINTS.get(status, ""),
         "again_href": str(request.url.path)

@@ -42,7 +42,7 @@ def _volume_tile(today: Day, measured: Sequence[Day]) -> Tile:
     against = (
         _("no day before to compare with")
         if usual is None
-        else _("%(number)s on a day before", number=compact(round(usual, 1)))
+        else _("%(number)s a day on average before", number=compact(round(usual, 1)))
     )
     return Tile("opened", _("Alerts opened today"), count(today.opened) if today.measured else not_known_yet(), against)
 

@@ -92,7 +92,7 @@ def test_tiles_compare_today_with_the_range() -> None:
             days(row(2), row(1, opened={"review": 9, "decline": 0, "control": 0}), row(0, open=12))
         )
     }
-    assert (found["opened"].value, found["opened"].against) == ("7", "8 on a day before")
+    assert (found["opened"].value, found["opened"].against) == ("7", "8 a day on average before")
     assert (found["open"].value, found["open"].href) == ("12", "/queue")
     assert (found["precision"].value, [day.day for day in days(row(0))][-1]) == ("50%", TODAY)
     assert found["precision"].against == "50% over the 2 days that are known"
