@@ -27,6 +27,8 @@ _WITH_VALUES: Final = (
     marked("something went wrong on our side. Quote incident %(incident)s"),
 )
 _WITHOUT: Final = (
+    marked("there is no seal yet"),
+    marked("every seal there is has been checked"),
     marked("Not Found"),
     marked("Method Not Allowed"),
     marked("Bad Request"),

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from console.i18n import Words, marked, reader
+from console.i18n import Words, marked, reader, stored
 from console.i18n import gettext as _
 from console.views.words import ENTITIES, EntityLink, Moment, count, entity, moment
 from core.acts.lists import ANALYST_AT_MOST, SNOOZE_AT_MOST, reaches
@@ -84,12 +84,17 @@ SENTENCES: Final = Words(
     }
 )
 """What a hit's stored text begins with."""
+FIRST_RULES: Final = (
+    marked("Ten or more payments with this device within an hour"),
+    marked("At least ten times what this customer usually pays, from a device the customer never used before"),
+)
+"""Texts of core.rules.defaults, to be translated. A later policy's rules are told as they were written."""
 
 
 def hit_words(text: str) -> str:
     """A list hit's stored text in the reader's language, the reason as it was written; any other text as it is."""
     said, colon, reason = text.partition(": ")
-    return f"{SENTENCES[said]}{colon}{reason}" if said in SENTENCES else text
+    return f"{SENTENCES[said]}{colon}{reason}" if said in SENTENCES else stored(text)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from console.i18n import Words, marked, stored
+from console.i18n import Words, marked, reader
 from console.i18n import gettext as _
 from console.views.lists import hit_words
 from console.views.words import (
@@ -23,8 +23,9 @@ from console.views.words import (
     score,
 )
 from core.base.due import due_state
-from core.base.terms import AlertStatus, DueState, EntityKind, Label, Outcome
+from core.base.terms import AlertStatus, DueState, EntityKind, Label, Language, Outcome
 from core.tables.casework import Alert
+from models.features.catalogue import LANGUAGES
 
 _CONTROL_REASON: Final = marked("Approved, and drawn by chance to be looked at")
 
@@ -91,6 +92,16 @@ class AlertRow:
     """What a checkbox is called that selects it."""
 
 
+def reason_words(alert: Alert) -> str:
+    """The sentence the alert was opened with; where it is not to be had in the reader's language, what it is about."""
+    known = hit_words(alert.top_reason)
+    language = reader().language
+    if language is Language.EN or known != alert.top_reason:
+        return known
+    about = LANGUAGES[language].GROUPS.get(alert.reason_code or "", "")
+    return f"{about[:1].upper()}{about[1:]}" if about else known
+
+
 def people_in(alerts: Sequence[Alert]) -> list[UUID]:
     """Users whose names the rows need."""
     return list({user for alert in alerts for user in (alert.claimed_by, alert.closed_by) if user})
@@ -111,7 +122,7 @@ def alert_row(alert: Alert, names: Mapping[UUID, str], now: datetime) -> AlertRo
         expected_loss=money(alert.expected_loss_minor, alert.currency),
         amount=amount,
         outcome=OUTCOMES[Outcome(alert.outcome)],
-        reason=hit_words(stored(alert.top_reason)) if alert.control_probability is None else _(_CONTROL_REASON),
+        reason=reason_words(alert) if alert.control_probability is None else _(_CONTROL_REASON),
         customer=entity(EntityKind.CUSTOMER, alert.customer_id),
         merchant=entity(EntityKind.MERCHANT, alert.merchant_id),
         opened=moment(alert.opened_at, now),

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from babel.numbers import format_decimal
 
-from console.i18n import Words, marked, ngettext, reader
+from console.i18n import Words, marked, ngettext, reader, stored
 from console.i18n import gettext as _
 from console.views.queue import DUE_WORDS, badge
 from console.views.queue_url import QueueView
@@ -15,7 +15,7 @@ from console.views.words import BANDS, ENTITIES, OUTCOMES
 from core.base.terms import EntityKind
 from core.stores.queue_counts import Facets
 from core.stores.queue_filter import Age, Standing
-from models.features.catalogue import GROUPS
+from models.features.catalogue import LANGUAGES
 
 STANDINGS: Final = Words(
     {
@@ -48,7 +48,8 @@ def reason_title(code: str, rules: Mapping[str, str]) -> str:
     """rules: texts of the policy's rules by code."""
     if code in REASONS:
         return REASONS[code]
-    return _(GROUPS[code]) if code in GROUPS else _(rules[code]) if code in rules else code
+    groups = LANGUAGES[reader().language].GROUPS
+    return groups[code] if code in groups else stored(rules[code]) if code in rules else code
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from console.i18n import gettext as _
-from console.i18n import ngettext, stored
-from console.views.lists import hit_words
+from console.i18n import ngettext
+from console.views.queue import reason_words
 from console.views.words import LABELS, Moment, moment, money
 from core.base.terms import Label
 from core.stores.evidence import SimilarAlert
@@ -65,7 +65,7 @@ def _row(near: SimilarAlert, alert: Alert, now: datetime) -> SimilarRow:
         label=LABELS[Label(near.label)],
         kind=near.label,
         closeness=closeness(near.distance),
-        reason=hit_words(stored(alert.top_reason)),
+        reason=reason_words(alert),
         amount=money(alert.amount_minor, alert.currency),
         customer=alert.customer_id,
         opened=moment(alert.opened_at, now),

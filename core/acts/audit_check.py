@@ -72,7 +72,8 @@ async def check_on(postgres: Postgres, keys: Keys, begin: Begin, since: datetime
         last = await seals.reach(work, first, EVENTS_AT_ONCE) if first else None
         if first is None or last is None:
             none = await seals.newest(work) is None
-            raise NotAllowedNow("there is no seal yet" if none else "every seal there is has been checked")
+            nothing = "there is no seal yet" if none else "every seal there is has been checked"
+            raise NotAllowedNow(nothing)
         found = await verify_seals(work, keys, first, last)
     faults = [words_of(fault) for fault in found.faults]
     detail = {

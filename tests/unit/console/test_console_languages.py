@@ -9,9 +9,10 @@ from console.hub import Change, Drawn, Listener, queue_message
 from console.i18n import Reader, Words, gettext, language_of, marked, ngettext, reader, speaking_to, stored
 from console.reading import reader_of
 from console.refusals import told
-from console.views import words
+from console.views import lists, words
 from core.base.ids import new_uuid
 from core.base.terms import Label, Language
+from core.rules import defaults
 from core.tables.casework import Alert
 
 BRAZIL = Reader(Language.PT_BR, "America/Sao_Paulo")
@@ -116,3 +117,10 @@ def test_what_acts_refuse_is_said_in_the_readers_language(said: str, english: st
     assert told(said) == (english or f"{said[:1].upper()}{said[1:]}".rstrip(".") + ".")
     with speaking_to(BRAZIL):
         assert told(said) == portuguese
+
+
+def test_the_first_rules_are_told_in_the_readers_language() -> None:
+    assert list(lists.FIRST_RULES) == [rule["text"] for rule in defaults.FIRST_RULES]
+    with speaking_to(BRAZIL):
+        assert lists.hit_words(lists.FIRST_RULES[0]) == "Dez ou mais pagamentos com este dispositivo em uma hora"
+        assert lists.hit_words("A rule of 100% our own") == "A rule of 100% our own"
