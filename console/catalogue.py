@@ -26,7 +26,7 @@ _FOLDERS: Final = ("console", "core/acts")
 """Where messages are marked: pages, and what acts and rules say."""
 _METHODS: Final = [("templates/**.html", "jinja2"), ("**.py", "python")]
 _OPTIONS: Final = {"templates/**.html": {"trimmed": "true", "newstyle_gettext": "true"}}
-_KEYWORDS: Final = {
+KEYWORDS: Final = {
     "_": None,
     "gettext": None,
     "ngettext": (1, 2),
@@ -71,7 +71,7 @@ def extracted() -> Catalog:
     """Every message that the source marks."""
     found = Catalog(domain="console", project="Ronda", charset="utf-8")
     for folder in _FOLDERS:
-        rows = extract_from_dir(HOUSE / folder, _METHODS, _OPTIONS, _KEYWORDS, comment_tags=("For translators:",))
+        rows = extract_from_dir(HOUSE / folder, _METHODS, _OPTIONS, KEYWORDS, comment_tags=("For translators:",))
         for name, line, message, comments, context in rows:
             found.add(message, locations=[(f"{folder}/{name}", line)], auto_comments=comments, context=context)
     return found
