@@ -19,6 +19,7 @@ from rich.table import Table
 from backend.bench.crowd import Crowd, gather
 from backend.bench.flow import percentiles
 from backend.bench.instance import Instance, private_instance
+from backend.bench.on_screen import from_decision_to_screen
 from backend.bench.options import Percentiles
 from backend.bench.report import Machine
 from backend.choices import BusChoice
@@ -35,8 +36,8 @@ from core.stores.queue import Order
 from core.stores.queue_filter import AlertFilter, Look, Standing
 from core.tables.casework import Alert
 
-QUEUE_MS, ALERT_MS = 150.0, 250.0
-"""What the 95th percentile of these pages may take."""
+QUEUE_MS, ALERT_MS, ON_SCREEN_MS = 150.0, 250.0, 1000.0
+"""What the 95th percentile of these pages, and of an alert's way to the screen, may take."""
 HISTORY_DAYS = 90
 DEEP = 20
 """How many pages "deep in the queue" turns."""
@@ -69,12 +70,16 @@ class PageTimes:
     machine: Machine
     options: PagesOptions
     pages: list[PageTime] = field(default_factory=list)
+    on_screen_ms: Percentiles | None = None
+    """From a payment's decision until its alert's row came over the live stream."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
     def too_slow(self) -> list[str]:
-        return [page.name for page in self.pages if page.limit_ms is not None and page.ms.p95 > page.limit_ms]
+        slow = [page.name for page in self.pages if page.limit_ms is not None and page.ms.p95 > page.limit_ms]
+        late = self.on_screen_ms is not None and self.on_screen_ms.p95 > ON_SCREEN_MS
+        return [*slow, *(["an alert on the screen"] if late else [])]
 
 
 async def bench_pages(options: PagesOptions, display: Display) -> PageTimes:
@@ -95,6 +100,8 @@ async def bench_pages(options: PagesOptions, display: Display) -> PageTimes:
             await gather(instance, resources, crowd, lead.id, options.seed, display)
             async with _signed_in(instance) as client:
                 await _measure(client, resources, options, display, result)
+                display.say("alerts on the screen")
+                result.on_screen_ms = await from_decision_to_screen(client, instance, resources)
             instance.alive()
     return result
 
@@ -134,15 +141,21 @@ def _pages(alerts: Sequence[Alert], deep: str, rng: random.Random) -> list[tuple
 
     return [
         ("queue", QUEUE_MS, of("/queue")),
-        ("queue, largest loss first", QUEUE_MS, of("/queue?order=loss")),
+        ("queue, largest expected loss first", QUEUE_MS, of("/queue?order=loss")),
+        ("queue, filtered", QUEUE_MS, of("/queue?outcome=review&amount_from=50&merchant={alert.merchant_id}")),
         ("queue, closed", QUEUE_MS, of("/queue?status=closed")),
         (f"queue, {DEEP} pages deep", QUEUE_MS, of(deep.replace("{", "{{").replace("}", "}}"))),
-        ("queue, one customer", QUEUE_MS, of("/queue?q={alert.customer_id}")),
+        ("queue, one customer of all", QUEUE_MS, of("/queue?status=any&q={alert.customer_id}")),
         ("alert", ALERT_MS, of("/alerts/{alert.id}")),
+        ("overview", None, of("/overview")),
+        ("customer", None, of("/entities/customer/{alert.customer_id}")),
+        ("merchant", None, of("/entities/merchant/{alert.merchant_id}")),
         ("transactions", None, of("/transactions")),
         ("transactions of a customer", None, of("/transactions?customer={alert.customer_id}")),
-        ("audit", None, of("/audit")),
+        ("labels", None, of("/labels")),
         ("models", None, of("/models")),
+        ("audit", None, of("/audit")),
+        ("audit of an alert", None, of("/audit?object=alert:{alert.id}")),
     ]
 
 
@@ -186,8 +199,9 @@ def show(result: PageTimes) -> None:
     rows = Table(
         "page", "p50", "p95", "p99", "limit of p95", "size", title=title, title_justify="left", show_edge=False
     )
-    for page in result.pages:
+    screen = result.on_screen_ms
+    for page in [*result.pages, *([PageTime("decision to screen", screen, 0.0, ON_SCREEN_MS)] if screen else [])]:
         limit = "-" if page.limit_ms is None else f"{page.limit_ms:.0f} ms"
         spread = [f"{value:.0f} ms" for value in (page.ms.p50, page.ms.p95, page.ms.p99)]
-        rows.add_row(page.name, *spread, limit, f"{page.kilobytes:.0f} KB")
+        rows.add_row(page.name, *spread, limit, f"{page.kilobytes:.0f} KB" if page.kilobytes else "")
     console.print(rows, width=None if console.is_terminal else 120)
