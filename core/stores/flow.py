@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, text, update
+from sqlalchemy import func, or_, text, true, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
@@ -121,20 +121,26 @@ async def decisions_after(
     return [(place, rows[place.uid, place.version], ident) for place, ident in places]
 
 
-def is_latest() -> ColumnElement[bool]:
-    """No later version of the decision."""
-    later = aliased(Decision)
-    versions = select(func.max(later.version)).where(later.transaction_uid == Decision.transaction_uid)
-    return col(Decision.version) == versions.correlate(Decision).scalar_subquery()
+def its_decision() -> type[Decision]:
+    """The latest decision on each row of Transaction, to be joined ON true. Looked up row by row: a few rows cost a few reads."""
+    latest = (
+        select(Decision)
+        .where(Decision.transaction_uid == Transaction.uid)
+        .order_by(col(Decision.version).desc())
+        .limit(1)
+        .correlate(Transaction)
+    )
+    return aliased(Decision, latest.lateral())
 
 
 async def recent_payments(
     work: UnitOfWork, kind: EntityKind, entity_id: str, *, before: datetime, limit: int
 ) -> Sequence[tuple[Transaction, Decision | None]]:
     """An entity's payments up to `before`, newest first, each with its latest decision."""
+    decision = its_decision()
     query = (
-        select(Transaction, Decision)
-        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & is_latest(), isouter=True)
+        select(Transaction, decision)
+        .join(decision, true(), isouter=True)
         .where(getattr(Transaction, ENTITY_COLUMNS[kind]) == entity_id, col(Transaction.occurred_at) <= before)
         .order_by(col(Transaction.occurred_at).desc())
         .limit(limit)
@@ -144,9 +150,10 @@ async def recent_payments(
 
 async def transactions_decided(work: UnitOfWork, uids: Sequence[UUID]) -> list[tuple[Transaction, Decision | None]]:
     """These transactions, in any order, each with its latest decision."""
+    decision = its_decision()
     query = (
-        select(Transaction, Decision)
-        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & is_latest(), isouter=True)
+        select(Transaction, decision)
+        .join(decision, true(), isouter=True)
         .where(col(Transaction.uid).in_(uids))
         .limit(len(uids))
     )

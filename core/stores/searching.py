@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, false, func, or_, text
+from sqlalchemy import ColumnElement, false, func, or_, text, true
 from sqlmodel import col, select
 
 from core.base.terms import EntityKind, LabelSource
 from core.infra.postgres import UnitOfWork
-from core.stores.flow import ENTITY_COLUMNS, is_latest
+from core.stores.flow import ENTITY_COLUMNS, its_decision
 from core.tables.flow import Decision, Transaction, TransactionKey
 
 MOST: Final = 10_000
@@ -91,7 +91,8 @@ async def search_transactions(
     """What an index finds is walked newest first; what else is asked for is looked for among the first `most` of that."""
     place = func.row(col(Transaction.occurred_at), col(Transaction.uid))
     order = (col(Transaction.occurred_at).desc(), col(Transaction.uid).desc())
-    indexed, others = _indexed(wanted), _others(wanted)
+    decision = its_decision()
+    indexed, others = _indexed(wanted), _others(wanted, decision)
     if after:
         indexed.append(place < func.row(after.occurred_at, after.uid))
     edge: TransactionPlace | None = None
@@ -104,8 +105,8 @@ async def search_transactions(
     if edge:
         indexed.append(place >= func.row(edge.occurred_at, edge.uid))
     query = (
-        select(Transaction, Decision)
-        .join(Decision, (col(Decision.transaction_uid) == col(Transaction.uid)) & is_latest(), isouter=True)
+        select(Transaction, decision)
+        .join(decision, true(), isouter=True)
         .where(*indexed, *others)
         .order_by(*order)
         .limit(limit)
@@ -136,10 +137,10 @@ def _indexed(wanted: TransactionFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _others(wanted: TransactionFilter) -> list[ColumnElement[bool]]:
+def _others(wanted: TransactionFilter, decision: type[Decision]) -> list[ColumnElement[bool]]:
     conditions = [_is(kind, wanted.entities[kind]) for kind in _by_rarity(wanted)[1:]]
     if wanted.outcome:
-        conditions.append(col(Decision.outcome) == wanted.outcome)
+        conditions.append(col(decision.outcome) == wanted.outcome)
     if wanted.currency:
         conditions.append(col(Transaction.currency) == wanted.currency)
     if wanted.amount_from_minor is not None:
