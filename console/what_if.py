@@ -179,10 +179,12 @@ def single_changes(desk: Desk) -> list[Wish]:
     hours = sorted(
         (other for other in range(24) if other != hour), key=lambda other: min((other - hour) % 24, (hour - other) % 24)
     )
+    # To a payment that names no device, say in a shop, a device would be no small change.
+    devices = [*desk.choices.devices, NEW_DEVICE] if row.device_id else []
     return [
         *(replace(own, amount_minor=amount) for amount in dict.fromkeys(rounded) if 0 < amount < row.amount_minor),
         *(replace(own, hour=other) for other in hours),
-        *(replace(own, device=ident) for ident in [*desk.choices.devices, NEW_DEVICE]),
+        *(replace(own, device=ident) for ident in devices),
         *(replace(own, country=country) for country in desk.choices.countries),
         *(replace(own, category=category) for category in desk.choices.categories),
         *(replace(own, channel=channel) for channel in desk.choices.channels),
