@@ -179,7 +179,7 @@ def _missing(row: Decision) -> str:
 def _rule_hit(hit: Mapping[str, Any]) -> RuleHitView:
     outcome = Outcome(hit["outcome"])
     if "list" not in hit:
-        return RuleHitView(hit["code"], hit["text"], OUTCOMES[outcome], outcome)
+        return RuleHitView(hit["code"], hit_words(hit["text"]), OUTCOMES[outcome], outcome)
     entity_list, kind = EntityList(hit["list"]), EntityKind(hit["entity"])
     colour = "none" if entity_list is EntityList.SNOOZE else outcome.value
     href = entity_href(kind, hit["entity_id"])
