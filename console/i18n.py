@@ -142,7 +142,14 @@ class Words(Mapping[Key, str]):
 
 def script_words() -> dict[str, str]:
     """What the page's script says by itself."""
-    return {"now": gettext("now"), "ahead": gettext("in %(time)s", time="{time}")}
+    return {
+        "now": gettext("now"),
+        "ahead": gettext("in %(time)s", time="{time}"),
+        "off": gettext("Connecting"),
+        "live": gettext("Live"),
+        "paused": gettext("Paused"),
+        "lost": gettext("Reconnecting"),
+    }
 
 
 def teach(environment: Environment) -> None:

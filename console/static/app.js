@@ -25,13 +25,12 @@
   setInterval(tick, 5000);
 
   // ---- the live chip ----
-  const WORDS = { off: "Connecting", live: "Live", paused: "Paused", lost: "Reconnecting" };
   let paused = false;
   function say(state) {
     if (!chip) return;
     chip.hidden = false;
     chip.dataset.state = state;
-    byId("live-words").textContent = WORDS[state];
+    byId("live-words").textContent = words[state];
   }
   if (live && chip) {
     say("off");
