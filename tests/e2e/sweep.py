@@ -66,12 +66,13 @@ def addresses(page: Page, product: Product, customer: str) -> Addresses:
         "/alerts/{alert_id:uuid}": [alert],
         "/alerts/{alert_id:uuid}/similar": [f"{alert}/similar"],
         "/alerts/{alert_id:uuid}/timeline": [f"{alert}/timeline"],
+        "/alerts/{alert_id:uuid}/dossier": [f"{alert}/dossier"],
         "/alerts/{alert_id:uuid}/what-if": [f"{alert}/what-if"],
         "/alerts/{alert_id:uuid}/record": [f"{alert}/record"],
         "/transactions": [f"/transactions?customer={customer}", "/transactions?amount_from=ten&currency=EUR"],
         "/transactions/{uid:uuid}": [payment],
         "/transactions/{uid:uuid}/reasons/{code:str}": [behind],
-        "/labels": ["/labels"],
+        "/labels": ["/labels", "/labels?show=conflict", "/labels?show=imported"],
         "/lists": ["/lists", "/lists?list=deny"],
         "/entities/{kind:str}": [f"/entities/customer?id={customer}"],
         "/entities/{kind:str}/{rest:path}": [f"/entities/customer/{customer}", "/entities/merchant/mer_e2e"],
@@ -79,7 +80,7 @@ def addresses(page: Page, product: Product, customer: str) -> Addresses:
         "/models/{model_id:str}": [href("/models", "#champion-report")],
         "/dead-letters": ["/dead-letters", "/dead-letters?show=any"],
         "/dead-letters/{letter_id:uuid}": [_a_dead_letter(product)],
-        "/audit": ["/audit"],
+        "/audit": ["/audit", f"/audit?object=alert:{alert.rpartition('/')[2]}"],
         "no such page": ["/no"],
     }
 

@@ -89,7 +89,7 @@ def test_the_palette_finds_places_acts_and_ids(
     field = page.get_by_role("combobox", name="Find a place")
     expect(field).to_be_focused()
     page.keyboard.type("trans")
-    expect(page.get_by_role("option", selected=True)).to_have_text(re.compile("Transactions"))
+    expect(page.locator("#palette").get_by_role("option", selected=True)).to_have_text(re.compile("Transactions"))
     field.fill(suspicious)
     expect(page.get_by_role("option", name=suspicious)).to_be_visible()
     page.keyboard.press("Enter")
