@@ -82,11 +82,16 @@ async def _entries(work: UnitOfWork, ids: list[UUID]) -> list[views.LabelEntry]:
     for said in await labels.about(work, uids):
         about.setdefault(said.transaction_uid, []).append(said)
     alerts = await labels.alerts_about(work, uids)
-    everyone = [one for said in about.values() for one in said]
+    everyone = [*rows, *(one for said in about.values() for one in said)]
     names = await people.names_of(work, user_ids((one.actor_type, one.actor_id) for one in everyone))
     return [
         views.label_entry(
-            row, payments[row.transaction_uid], alerts.get(row.transaction_uid), about[row.transaction_uid], names, now
+            row,
+            payments[row.transaction_uid],
+            alerts.get(row.transaction_uid),
+            about.get(row.transaction_uid, []),
+            names,
+            now,
         )
         for row in rows
     ]

@@ -103,12 +103,14 @@ async def test_a_withdrawn_label_is_shown_struck_through_and_contradicts_nothing
     uid, _ = await a_payment(resources)
     taken_back = await say(resources, uid, LabelSource.ANALYST, Label.LEGITIMATE, 3)
     await say(resources, uid, LabelSource.CHARGEBACK, Label.FRAUD, 1)
+    alone = await say(resources, (await a_payment(resources))[0], LabelSource.ANALYST, Label.FRAUD, 2)
     async with resources.postgres.unit_of_work() as work:
-        await casework.withdraw_labels(work, [taken_back], NOW)
+        await casework.withdraw_labels(work, [taken_back, alone], NOW)
     async with browser(api) as viewer:
         await viewer.sign_in(await a_user(resources, Role.VIEWER))
         page = (await viewer.client.get("/labels")).text
         assert f'<tr id="label-{taken_back}" class="withdrawn">' in page
+        assert f'<tr id="label-{alone}" class="withdrawn">' in page, "nothing else was said about that payment"
         assert f'"label-{taken_back}"' not in (await viewer.client.get("/labels?show=conflict")).text
         assert str(uid) not in (await viewer.client.get("/labels?show=overturned")).text
 
