@@ -85,6 +85,7 @@ def test_the_palette_finds_places_acts_and_ids(
     page: Page, sign_in: SignIn, suspicious: str, complaints: Complaints
 ) -> None:
     sign_in(page, "analyst")
+    expect(page.locator("#live-chip")).to_have_attribute("data-state", "live")  # every script has run
     page.keyboard.press("Control+k")
     field = page.get_by_role("combobox", name="Find a place")
     expect(field).to_be_focused()
