@@ -1,9 +1,13 @@
 """The console as one Litestar router, its static files, and its templates."""
 
 from pathlib import Path
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Router
+from litestar.config.compression import CompressionConfig
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.compression import CompressionMiddleware
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.template import TemplateConfig
 
@@ -118,12 +122,18 @@ HANDLERS = [
 ]
 
 
+_SMALLER: Final = DefineMiddleware(
+    CompressionMiddleware, config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=[r"^/stream/"])
+)
+"""Pages repeat themselves. A stream's messages are small and must leave at once."""
+
+
 def make_console_router() -> Router:
     return Router(
         "/",
         route_handlers=HANDLERS,
         guards=[only_from_here],
-        middleware=[PageHeaders(), SessionMiddleware(), ReaderMiddleware(), WaitingLetters()],
+        middleware=[_SMALLER, PageHeaders(), SessionMiddleware(), ReaderMiddleware(), WaitingLetters()],
         include_in_schema=False,
         request_max_body_size=_FORM_BYTES,
     )

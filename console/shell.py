@@ -7,7 +7,7 @@ from litestar.datastructures import Cookie
 from litestar.enums import MediaType
 from litestar.response import Redirect, Response, Template
 
-from console.access import Connection, ConsoleRequest, resources_of
+from console.access import Connection, ConsoleRequest, masked, resources_of
 from console.navigation import places
 from console.views.settings import THEME_ICONS, THEMES
 from core.acts.people import SessionUser
@@ -45,7 +45,7 @@ def shell(connection: Connection) -> dict[str, Any]:
     waiting: int = connection.scope.get("waiting_letters", 0)  # type: ignore[assignment]
     return {
         "user": user.user if user else None,
-        "csrf_token": user.csrf_token if user else "",
+        "csrf_token": masked(user.csrf_token) if user else "",
         "theme": theme_of(connection),
         "themes": [(theme.value, THEMES[theme], THEME_ICONS[theme]) for theme in Theme],
         "path": connection.url.path,

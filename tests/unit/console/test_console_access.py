@@ -5,7 +5,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from console.access import cookie_name, from_here, only_from_here, public, safe_next, same_token, session_cookie
+from console.access import cookie_name, from_here, masked, only_from_here, public, safe_next, same_token, session_cookie
 from console.router import make_console_router, static_router, template_config
 from core.base.settings import Settings
 
@@ -152,10 +152,24 @@ def test_changes_are_taken_from_our_own_pages_only(headers: dict[str, str], allo
 
 @pytest.mark.parametrize(
     ("presented", "expected", "same"),
-    [("abc", "abc", True), ("abd", "abc", False), ("", "", False), ("", "abc", False), ("é", "abc", False)],
+    [
+        (masked("abc"), "abc", True),
+        (masked("abd"), "abc", False),
+        (masked("abc") + "A", "abc", False),
+        (masked("abc")[:-4], "abc", False),
+        (masked(""), "", False),
+        (masked(""), "abc", False),
+        ("abc", "abc", False),
+        ("", "", False),
+        ("é", "abc", False),
+    ],
 )
 def test_tokens_are_compared_whole_and_an_empty_one_never_fits(presented: str, expected: str, same: bool) -> None:
     assert same_token(presented, expected) is same
+
+
+def test_no_two_pages_show_the_same_token() -> None:
+    assert masked("abc") != masked("abc")
 
 
 @pytest.mark.parametrize(
