@@ -8,7 +8,7 @@ import psutil
 import pytest
 from playwright.sync_api import BrowserContext, CDPSession, Page, expect
 
-from tests.e2e.conftest import Product, SignIn, alert_row, until
+from tests.e2e.conftest import Complaints, Product, SignIn, alert_row, until
 
 TABS = 7
 """One more than a browser opens connections to one address."""
@@ -23,6 +23,16 @@ VISIBILITY = """(state) => {
 
 def is_live(page: Page) -> None:
     expect(page.locator("#live-chip")).to_have_attribute("data-state", "live")
+
+
+def test_a_page_is_live_however_late_its_scripts_come(
+    another: Callable[..., Page], sign_in: SignIn, complaints: Complaints
+) -> None:
+    page = another()
+    complaints.watch(page.context)
+    page.route("**/hx-sse.min.js", lambda route: (page.wait_for_timeout(700), route.continue_()))
+    sign_in(page, "analyst")
+    is_live(page)
 
 
 def test_seven_tabs_load_and_the_one_in_front_is_live(
