@@ -103,3 +103,20 @@ def test_the_palette_finds_places_acts_and_ids(
     page.keyboard.type("gq?jk")  # typed, not heard
     expect(page.locator(":focus")).to_have_value("gq?jk")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_language_follows_its_reader(another: Callable[..., Page], sign_in: SignIn, suspicious: str) -> None:
+    page = another()
+    sign_in(page, "admin")
+    page.goto("/settings")
+    page.get_by_label("Language").select_option("pt-BR")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
+    page.goto("/queue")
+    expect(page.get_by_role("heading", name="Fila")).to_be_visible()
+    row = page.locator("tr.alert-row", has_text=suspicious).filter(has_text="1.480,00").first
+    expect(row).to_contain_text("Aberto")
+    page.goto("/settings")
+    page.locator("#language").select_option("en")
+    page.locator("#save-profile").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
