@@ -1,5 +1,6 @@
 """The order in which payments and labels are taken when history is read back."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 from core.acts import people
@@ -48,6 +49,7 @@ async def test_labels_stand_where_they_were_known(resources: Resources) -> None:
     await say(resources, "tenth", LabelSource.IMPORT, 5)
     await accept(resources, a_payment("live", 12), imported=False)
     await say(resources, "second", LabelSource.CHARGEBACK, 2)
+    await asyncio.sleep(0.005)  # a label of its very millisecond would be left out with it
     last = a_payment("last", 13)
     await accept(resources, last, imported=False)
     async with resources.postgres.reading() as work:
