@@ -84,6 +84,11 @@ def alert_row(page: Page, customer: str) -> Locator:
     return page.locator("tr.alert-row", has_text=customer).filter(has_text="1,480.00")
 
 
+def hears_keys(page: Page) -> None:
+    """Its scripts run: one of them shows this button."""
+    expect(page.locator("#keys-button")).to_be_visible()
+
+
 def payment(**changes: Any) -> dict[str, Any]:
     """A synthetic payment, now, as the API takes it."""
     return {

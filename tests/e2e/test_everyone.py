@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.e2e import sweep
-from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
+from tests.e2e.conftest import Complaints, Product, SignIn, alert_row, hears_keys
 
 NARROW = {"width": 320, "height": 900}
 WIDE = {"width": 1440, "height": 900}
@@ -67,6 +67,7 @@ def test_from_signing_in_to_a_decision_by_keyboard_alone(page: Page, product: Pr
     expect(row).to_be_focused()
     page.keyboard.press("o")
     expect(page).to_have_url(re.compile("/alerts/"))
+    hears_keys(page)
     page.keyboard.press("c")
     expect(page.locator("#lease")).to_be_visible()
     page.keyboard.press("1")
@@ -95,9 +96,11 @@ def test_the_palette_finds_places_acts_and_ids(
     expect(page.get_by_role("option", name=suspicious)).to_be_visible()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(suspicious))
+    hears_keys(page)
     page.keyboard.press("g")
     page.keyboard.press("m")
     expect(page).to_have_url(re.compile("/models"))
+    hears_keys(page)
     page.keyboard.press("/")
     expect(page.locator(":focus")).to_have_attribute("name", "q")
     page.keyboard.type("gq?jk")  # typed, not heard

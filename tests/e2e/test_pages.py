@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
+from tests.e2e.conftest import Complaints, Product, SignIn, alert_row, hears_keys
 
 
 def test_everything_works_without_scripts(another: Callable[..., Page], sign_in: SignIn, product: Product) -> None:
@@ -126,6 +126,7 @@ def test_signing_out_elsewhere_ends_a_live_page(page: Page, sign_in: SignIn, con
 
 def test_the_shortcuts_can_be_switched_off(page: Page, sign_in: SignIn, complaints: Complaints) -> None:
     sign_in(page, "analyst")
+    hears_keys(page)
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(dialog).to_be_visible()
@@ -135,6 +136,7 @@ def test_the_shortcuts_can_be_switched_off(page: Page, sign_in: SignIn, complain
     page.keyboard.press("?")
     expect(dialog).to_be_hidden()
     page.reload()
+    hears_keys(page)
     page.keyboard.press("?")
     expect(dialog).to_be_hidden()
     page.locator("#keys-button").click()  # by mouse the map stays within reach
