@@ -24,7 +24,7 @@ from core.base.ids import new_uuid
 from core.base.terms import Action, ActorType, AlertStatus, Label, LabelSource
 from core.infra.postgres import UnitOfWork, connect_postgres
 from core.infra.resources import Resources
-from core.stores import accepting, casework, flow, throughput
+from core.stores import accepting, casework, flow, seals, throughput
 from core.tables.casework import Alert
 from core.tables.flow import Decision, Transaction
 
@@ -37,6 +37,8 @@ CLOSED_AFTER = timedelta(minutes=25)
 FRAUDS = 0.3
 """Share of the closed alerts that were frauds."""
 PATIENCE_S = 60.0
+SEALED_S, SEALED_WITHIN_S = 5.0, 600.0
+"""How old the oldest unsealed event may be, and how long that is waited for."""
 BY = system("bench")
 
 
@@ -76,6 +78,18 @@ async def gather(
             await throughput.refresh_statistics(work)
     finally:
         await owner.close()
+    display.say("waiting until the audit events are sealed")
+    await _sealed(resources)
+
+
+async def _sealed(resources: Resources) -> None:
+    """The jobs have caught up: a system that runs is not a million events behind. Raises TimeoutError."""
+    async with asyncio.timeout(SEALED_WITHIN_S):
+        while True:
+            async with resources.postgres.reading() as work:
+                if (await seals.oldest_unsealed(work)).seconds < SEALED_S:
+                    return
+            await asyncio.sleep(1.0)
 
 
 async def _patterns(instance: Instance, resources: Resources, seed: int) -> tuple[list[_Pattern], list[_Pattern]]:
