@@ -44,7 +44,7 @@ def main(url: str, data_dir: Path, to: Path) -> None:
             _take(page, to / f"sign-in-{form}.png")
             page.locator("[name=email]").fill(lead["email"])
             page.locator("[name=password]").fill(lead["password"])
-            page.locator("main button[type=submit]").click()
+            page.locator("form[action='/sign-in'] button[type=submit]").click()
             page.wait_for_url(re.compile("/(queue|overview)"))
             for name, address in _pages(page):
                 page.goto(address)
