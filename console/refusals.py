@@ -22,11 +22,17 @@ _WITH_VALUES: Final = (
     marked("only a candidate can begin to shadow; this model is %(stage)s"),
     marked("%(most)s models shadow already; stop one first"),
     marked("this model does not shadow; it is %(stage)s"),
+    marked("this model is %(stage)s"),
+    marked("the champion before, %(model)s, reads feature catalogue %(version)s and would not load"),
+    marked("%(reason)s is no reason for %(label)s"),
     marked("a password has %(least)s to %(most)s characters"),
     marked("a note has 1 to %(most)s characters"),
     marked("something went wrong on our side. Quote incident %(incident)s"),
 )
 _WITHOUT: Final = (
+    marked("PostgreSQL does not answer"),
+    marked("PostgreSQL does not take work now"),
+    marked("PostgreSQL closed the connection"),
     marked("there is no seal yet"),
     marked("every seal there is has been checked"),
     marked("Not Found"),
@@ -34,7 +40,7 @@ _WITHOUT: Final = (
     marked("Bad Request"),
     marked("Request Entity Too Large"),
 )
-"""The framework's own."""
+"""The servers' and the framework's own."""
 
 
 @lru_cache(maxsize=1)

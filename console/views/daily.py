@@ -1,5 +1,6 @@
 """Charts of one bar a day, as numbers ready for server-side SVG; words stand beside it, so they keep their size at any width."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -96,10 +97,16 @@ def daily(
     table_head: Sequence[str],
     table: Sequence[Sequence[str]],
     top: float | None = None,
+    counts: bool = False,
     note: str = "",
 ) -> DailyChart:
-    """`scale`: words of a height at the side. top: the highest value there can be; without, that of the bars."""
+    """`scale`: words of a height at the side. top: the highest value there can be; without, that of the bars.
+
+    counts: there are no halves.
+    """
     high = nice_ticks(top_of(bars), 4)[-1] if top is None else top
+    if counts:
+        high = 2 * math.ceil(high / 2)
     both = any(bar.below for bar in bars)
     zero = HEIGHT / 2 if both else HEIGHT
     shapes: list[Shape] = []

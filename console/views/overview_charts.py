@@ -34,6 +34,7 @@ def volume(days: Sequence[Day]) -> DailyChart:
         _("Alerts opened"),
         [Bar(day.day, words(day), [Part(kind, getattr(day, kind)) for kind, _title in kinds]) for day in days],
         lambda value: compact(value),
+        counts=True,
         legend=kinds,
         table_head=[_("Day"), *(title for _kind, title in kinds), _("All"), _("Closed")],
         table=[
@@ -108,6 +109,7 @@ def backlog(days: Sequence[Day]) -> DailyChart:
             for day in days
         ],
         lambda value: compact(value),
+        counts=True,
         legend=[("backlog", _("Open alerts; today’s are those open now"))],
         table_head=[_("Day"), _("Open at its end")],
         table=[(day_words(day.day), words(day)) for day in reversed(days)],
