@@ -54,6 +54,8 @@ def test_sign_in_errors_are_readable(page: Page, product: Product, complaints: C
 def test_a_forged_form_is_refused_in_words(page: Page, sign_in: SignIn, suspicious: str) -> None:
     sign_in(page, "analyst")
     alert_row(page, suspicious).locator("a.row-link").click()
+    expect(page).to_have_url(re.compile("/alerts/"))
+    hears_keys(page)  # and htmx its form
     page.evaluate("document.body.setAttribute('hx-headers:inherited', JSON.stringify({'x-csrftoken': 'forged'}))")
     page.get_by_role("button", name="Claim").click()
     expect(page.locator("#alert-region")).to_contain_text("This form is out of date. Reload the page and try again.")
