@@ -1,11 +1,37 @@
-"""What addresses ask for, read with care: a day, a place further down a list. A damaged link is told readably."""
+"""What addresses and forms ask for, read with care: an amount, a day, a place further down a list. A damaged link is told readably."""
 
+import re
 from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from typing import Final
 from uuid import UUID
+
+from babel.numbers import NumberFormatError, parse_decimal
 
 from console.i18n import gettext as _
 from console.i18n import reader
 from core.base.errors import InvalidInput
+from core.base.money import MAX_MINOR
+
+_AS_PROGRAMS_WRITE: Final = re.compile(r"\d{1,18}(\.\d{1,2}|\.\d{4})?", re.ASCII)
+"""Three digits behind the dot are left to the reader's language: they may be thousands."""
+_AS_PEOPLE_WRITE: Final = re.compile(r"\d[\d.,'’ \u00a0\u202f]{0,30}", re.ASCII)
+
+
+def read_amount(text: str) -> Decimal:
+    """In major units: `1250.50` in every language, else by the marks of the reader's. Raises ValueError, also where a mark is misplaced."""
+    if _AS_PROGRAMS_WRITE.fullmatch(text):
+        amount = Decimal(text)
+    elif _AS_PEOPLE_WRITE.fullmatch(text):
+        try:
+            amount = parse_decimal(text, locale=reader().locale, strict=True)
+        except NumberFormatError:
+            raise ValueError(text) from None
+    else:
+        raise ValueError(text)
+    if amount > MAX_MINOR:
+        raise ValueError(text)
+    return amount
 
 
 def read_day(text: str) -> datetime | None:

@@ -1,16 +1,15 @@
 """What the scorer would say had one thing about a payment been different. No decision, and recorded nowhere."""
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from litestar import get
 from litestar.params import FromPath
 
 from console.access import ConsoleRequest, require, resources_of
+from console.asked import read_amount
 from console.i18n import gettext as _
 from console.refusals import told
 from console.shell import Page, is_fragment, render
@@ -23,8 +22,6 @@ from core.base.terms import FeaturesStatus, Role
 from core.stores import casework, flow
 from core.tables.flow import Decision
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
-
-_AMOUNT: Final = re.compile(r"\d{1,15}(\.\d{1,4})?", re.ASCII)
 
 
 def read_wish(query: Mapping[str, str], currency: str, choices: Choices) -> Wish:
@@ -42,9 +39,8 @@ def read_wish(query: Mapping[str, str], currency: str, choices: Choices) -> Wish
 def _amount(text: str, currency: str) -> int | None:
     if not text:
         return None
-    if _AMOUNT.fullmatch(text):
-        with suppress(ValueError):
-            return to_minor(Decimal(text), currency)
+    with suppress(ValueError):
+        return to_minor(read_amount(text), currency)
     raise InvalidInput(_("“%(text)s” is not an amount. Write it like 1250.50.", text=text[:40]))
 
 

@@ -9,10 +9,8 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
-from babel.numbers import NumberFormatError, parse_decimal
-
+from console.asked import read_amount
 from console.i18n import gettext as _
-from console.i18n import reader
 from core.base.errors import InvalidInput
 from core.base.money import MAX_MINOR
 from core.base.terms import DueState, EntityKind, Outcome, ScoreBand
@@ -108,11 +106,11 @@ def _texts(name: str, values: Sequence[str]) -> tuple[str, ...]:
     return kept
 
 
-def _amount(text: str, *, typed: bool) -> Decimal:
-    """`typed`: as people of the reader's language write it. Raises ValueError."""
+def _plain_amount(text: str) -> Decimal:
+    """What `plain` wrote. Raises ValueError."""
     try:
-        value = parse_decimal(text, locale=reader().locale, strict=False) if typed else Decimal(text)
-    except (InvalidOperation, NumberFormatError):
+        value = Decimal(text)
+    except InvalidOperation:
         raise ValueError(text) from None
     if not value.is_finite() or not 0 <= value <= MAX_MINOR:
         raise ValueError(text)
@@ -140,9 +138,10 @@ def read_view(pairs: Iterable[tuple[str, str]]) -> Reading:
     asked, problems, given = _Pairs(pairs), {}, {}
     amounts: dict[str, Decimal | None] = {}
     for field_name, typed in (("amount_from", "least"), ("amount_to", "most")):
-        text = asked.last(typed) or asked.last(field_name)
+        as_typed = asked.last(typed)
+        text = as_typed or asked.last(field_name)
         try:
-            amounts[field_name] = _amount(text, typed=bool(asked.last(typed))) if text else None
+            amounts[field_name] = (read_amount(text) if as_typed else _plain_amount(text)) if text else None
         except ValueError:
             amounts[field_name], given[typed] = None, text
             problems[typed] = _("Write an amount as a number.")

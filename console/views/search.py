@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from babel.numbers import NumberFormatError, parse_decimal
-
+from console.asked import read_amount
 from console.i18n import gettext as _
 from console.i18n import reader
 from console.views.words import ENTITIES, LABELS, OUTCOMES, count, entity, minute
@@ -75,18 +73,10 @@ def _amount(search: Search, name: str, currency: str) -> int | None:
         search.problems.setdefault("currency", _("Name the currency that the amounts are in, for example EUR."))
         return None
     try:
-        return to_minor(_decimal(text), currency)
-    except (NumberFormatError, ValueError, OverflowError):  # the last for "Infinity"
+        return to_minor(read_amount(text), currency)
+    except ValueError:
         search.problems[name] = _("“%(given)s” is not an amount. Write it like 1250.50.", given=text)
         return None
-
-
-def _decimal(text: str) -> Decimal:
-    """`1250.50` in every language, as programs write it; else by the marks of the reader's."""
-    whole, dot, part = text.partition(".")
-    if text.isascii() and whole.isdigit() and (not dot or (part.isdigit() and len(part) != 3)):
-        return Decimal(text)
-    return parse_decimal(text, locale=reader().locale, strict=True)
 
 
 def _time(search: Search, name: str) -> datetime | None:
