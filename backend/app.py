@@ -13,6 +13,7 @@ from backend.api.health import live, metrics, ready
 from backend.api.labels import post_labels
 from backend.api.transactions import look_up, post_batch, post_transaction
 from backend.auth import ApiKeys
+from backend.backlog import Backlog
 from backend.ingest import Ingest
 from backend.problems import EXCEPTION_HANDLERS
 from backend.waiting import DecisionWaiters
@@ -51,13 +52,16 @@ def create_app(settings: Settings) -> Litestar:
             app.state.api_keys = ApiKeys(resources)
             app.state.ingest = Ingest(resources)
             app.state.waiters = DecisionWaiters(resources)
+            app.state.backlog = Backlog(resources)
             app.state.ingest.start()
             app.state.waiters.start()
+            app.state.backlog.start()
             try:
                 yield
             finally:
                 await app.state.ingest.stop()
                 await app.state.waiters.stop()
+                await app.state.backlog.stop()
 
     return Litestar(
         route_handlers=[api_router(), live, ready, metrics, make_console_router(), static_router()],

@@ -13,6 +13,7 @@ from enum import StrEnum
 from redis.exceptions import RedisError
 from rich.table import Table
 
+from backend.backlog import BEGINS_AT, COUNTED, count_undecided
 from backend.embedded import find_rabbit
 from backend.instance import holder_of
 from backend.migrations import schema_state
@@ -222,6 +223,20 @@ async def _lag(resources: Resources) -> list[Finding]:
     ]
 
 
+async def _backlog(resources: Resources) -> list[Finding]:
+    now, most = utc_now(), resources.settings.backlog_most
+    async with resources.postgres.reading() as work:
+        found = await count_undecided(work, now - BEGINS_AT, now, most=2 * most or COUNTED)
+    waiting = f"{found.undecided:,} payments wait for their decision"
+    if not most:
+        return [Finding("backlog", State.OK, f"{waiting}; none is ever refused for it")]
+    if found.undecided <= most // 2:
+        return [Finding("backlog", State.OK, f"{waiting}; from {most:,} on new ones are refused")]
+    state = State.BAD if found.undecided > most else State.NOTE
+    todo = "is `ronda work score` running, and does it keep up? The limit is RONDA_BACKLOG_MOST"
+    return [Finding("backlog", state, f"{waiting}; over {most:,} new ones are refused, until half are left", todo)]
+
+
 CHECKS: dict[str, Callable[[Resources], Awaitable[list[Finding]]]] = {
     "postgres": _postgres,
     "schema": _schema,
@@ -230,6 +245,7 @@ CHECKS: dict[str, Callable[[Resources], Awaitable[list[Finding]]]] = {
     "model": _model,
     "features": _features,
     "lag": _lag,
+    "backlog": _backlog,
 }
 _COLOURS = {State.OK: "green", State.NOTE: "yellow", State.BAD: "red"}
 

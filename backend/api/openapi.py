@@ -61,6 +61,7 @@ _NAMES = {
     "413": "The body or the batch is too large",
     "415": "Another content type is needed",
     "422": "A field is wrong; `errors` names each",
+    "429": "Too many payments wait for their decision; nothing was accepted, repeat after `Retry-After` seconds",
     "503": "Nothing was accepted; repeat after `Retry-After` seconds",
 }
 _TRANSACTION_EXAMPLE = {
@@ -112,7 +113,7 @@ class PostOperation(Operation):
         self.security = [{"bearer": []}]
         self.request_body = _body(_schema_of(TransactionBody), _TRANSACTION_EXAMPLE)
         good = {"200": "The decision (`Prefer: wait=<seconds>`, at most 10)", "202": "Accepted; it will be decided"}
-        self.responses = _responses(good, "400", "401", "409", "413", "415", "422", "503", schema=_DECIDED)
+        self.responses = _responses(good, "400", "401", "409", "413", "415", "422", "429", "503", schema=_DECIDED)
 
 
 @dataclass
@@ -121,7 +122,7 @@ class BatchOperation(Operation):
         self.security = [{"bearer": []}]
         items = Schema(type=OpenAPIType.ARRAY, items=_schema_of(TransactionBody), max_items=1000)
         self.request_body = _body(items, [_TRANSACTION_EXAMPLE], lines=True)
-        self.responses = _responses({"200": "One result per item, in order"}, "400", "401", "413", "415", "503")
+        self.responses = _responses({"200": "One result per item, in order"}, "400", "401", "413", "415", "429", "503")
 
 
 @dataclass

@@ -14,6 +14,7 @@ from backend.api.bodies import JSON, batch_items, json_body
 from backend.api.openapi import BatchOperation, LookupOperation, PostOperation
 from backend.api.shapes import decision_json, features_json, labels_json, transaction_json
 from backend.auth import Caller, source_key
+from backend.backlog import Backlog
 from backend.ingest import Acceptance, Accepted, Ingest
 from backend.intake import parse_transaction
 from backend.problems import problem
@@ -37,6 +38,7 @@ class _Desk:
     """What a handler needs, from the application's state."""
 
     ingest: Ingest
+    backlog: Backlog
     waiters: DecisionWaiters
     resources: Resources
     caller: Caller
@@ -44,7 +46,7 @@ class _Desk:
 
 def _desk(request: Request[Any, Any, Any]) -> _Desk:
     state = request.app.state
-    return _Desk(state.ingest, state.waiters, state.resources, request.auth)
+    return _Desk(state.ingest, state.backlog, state.waiters, state.resources, request.auth)
 
 
 def wait_seconds(prefer: str) -> float:
@@ -57,8 +59,11 @@ def wait_seconds(prefer: str) -> float:
 async def post_transaction(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Accept one transaction. It is safe to repeat: the same id with the same body gives the same answer."""
     desk = _desk(request)
+    desk.backlog.admit()
     arrival = parse_transaction(await json_body(request), desk.caller.source_id, utc_now())
     seconds = wait_seconds(request.headers.get("prefer", ""))
+    if not desk.backlog.decides_within(seconds):
+        seconds = 0.0
     uid = arrival.payment.uid
     if seconds:
         desk.waiters.expect(uid)
@@ -101,6 +106,7 @@ def _accepted(arrival: Arrival, accepted: Accepted, decision: Decision | None, s
 async def post_batch(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Accept up to 1,000 transactions: one result per item, in order. A bad item does not spoil the others."""
     desk, now = _desk(request), utc_now()
+    desk.backlog.admit()
     parsed: list[Arrival | RondaError] = []
     for place, item in enumerate(await batch_items(request)):
         if place % 100 == 99:

@@ -96,6 +96,12 @@ class TooManyAttempts(RondaError):
     kind, code = Kind.TOO_MANY, "too_many_attempts"
 
 
+class Backlogged(RondaError):
+    """Too many payments wait for their decision. Nothing was accepted; the caller may retry the same request."""
+
+    kind, code = Kind.TOO_MANY, "backlogged"
+
+
 class Unavailable(RondaError):
     """A server Ronda needs does not answer. Nothing was accepted; the caller may retry the same request."""
 

@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     """How long the first request of a micro-batch waits for company."""
     ingest_batch_max: int = Field(default=512, ge=1, le=5000)
 
+    backlog_most: int = Field(default=50_000, ge=0)
+    """While more payments than that wait for their decision, new ones are refused for now (429), until half of them are left;
+    0 = never. To accept through an outage of the scorers, set it above what comes in that time."""
+
     publish_timeout_s: float = Field(default=5.0, gt=0)
     redis_timeout_s: float = Field(default=2.0, gt=0)
     feature_timeout_ms: int = Field(default=500, ge=20, le=5000)

@@ -7,6 +7,17 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram, values
 
 TRANSACTIONS_ACCEPTED = Counter("ronda_transactions_accepted", "Transactions accepted for the first time", ["source"])
+POSTS_REFUSED = Counter(
+    "ronda_posts_refused", "Requests with payments answered 429 because too many wait for their decision"
+)
+UNDECIDED = Gauge(
+    "ronda_undecided",
+    "Payments without a decision, counted to twice the limit",
+    multiprocess_mode="mostrecent",
+)
+UNDECIDED_SECONDS = Gauge(
+    "ronda_undecided_seconds", "Age of the oldest payment without a decision", multiprocess_mode="mostrecent"
+)
 DECISIONS = Counter("ronda_decisions", "Decisions committed", ["outcome"])
 DECISION_SECONDS = Histogram(
     "ronda_decision_seconds",

@@ -22,6 +22,7 @@ ENVIRONMENT = {
 SWALLOWS = {
     "workers/handling.py": "a batch that failed for whatever reason goes back to its queues, and the job goes on",
     "workers/runner.py": "a job that failed for whatever reason is started again",
+    "backend/backlog.py": "a reading that failed for whatever reason is tried again",
     "backend/ingest.py": "whatever happened, every request of the micro-batch gets an answer",
 }
 MAX_LINES = 400
