@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import struct
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +16,8 @@ from core.base.clock import utc_now
 from core.base.ids import TransactionId
 from core.base.terms import Label, LabelSource
 from core.infra.resources import Resources
-from models.features.items import token
-from models.features.online import GENERATION_KEY
 from tests import servers
+from tests.damage import corrupt_merchant
 from tests.faults.payments_at_work import SOURCE, Stream, at_work, ledger, private, settled
 from tests.jobs import running
 from tests.servers import Server
@@ -79,15 +77,6 @@ async def _send_on(stream: Stream, stopping: asyncio.Event) -> None:
         await stream.send(30, 100.0)
 
 
-async def corrupt(resources: Resources, merchant: str) -> None:
-    """The sum of the newest payment's amounts says a hundredth more than was paid."""
-    generation = await resources.redis.get(GENERATION_KEY)
-    key = b"{rf}" + generation + b":m" + token("m", merchant)
-    at = await resources.redis.strlen(key) - 8
-    [total] = struct.unpack("<d", await resources.redis.getrange(key, at, at + 7))
-    await resources.redis.setrange(key, at, struct.pack("<d", total + 1))
-
-
 def counted(name: str) -> float:
     return REGISTRY.get_sample_value(f"ronda_features_{name}") or 0.0
 
@@ -109,7 +98,7 @@ async def test_a_damaged_key_is_found_repaired_and_counted(
         await stream.send(300, 200.0)
         await settled(resources, 60)
         before = await events(resources)
-        await corrupt(resources, "m3")
+        await corrupt_merchant(resources.redis, "m3")
         async with running(resources, "equality"):
             sending = asyncio.create_task(stream.send(600, 100.0))
             async with asyncio.timeout(120):
