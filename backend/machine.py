@@ -20,6 +20,8 @@ from backend.display import FIRST_TRAINING, Display, Step, Welcome
 from backend.embedded import Running, find_rabbit, start_postgres, start_rabbit, start_valkey
 from backend.instance import RunFile, local_url
 from backend.migrations import migrate
+from backend.migrations.logins import JOBS as JOBS_LOGIN
+from backend.migrations.logins import SCORER, WEB, as_login, derived_logins
 from backend.supervisor import ProcessPart, ServerPart, Supervisor, ending
 from core.base.errors import InvalidInput, Unavailable
 from core.base.settings import Settings
@@ -53,6 +55,8 @@ class Machine:
         self._data_dir = options.settings.data_dir
         self._welcome = Welcome()
         self._history_is_whole = asyncio.Event()
+        self._logins: dict[str, str] = {}
+        """Passwords; of a server that is not ours none."""
 
     async def open(self) -> None:
         """Returns when people can sign in and payments are decided. What does not depend on each other happens at once."""
@@ -75,7 +79,9 @@ class Machine:
 
     async def _open_database(self) -> str:
         url = await self._open_server("database_url", "PostgreSQL", start_postgres, "postgres")
-        await asyncio.to_thread(migrate, url)
+        if not self._settings.database_url.get_secret_value():
+            self._logins = derived_logins(url)
+        await asyncio.to_thread(migrate, url, self._logins)
         postgres = connect_postgres(url, role=self._settings.database_role, pool=1, application="launcher")
         try:
             await self._prepare_people(postgres)
@@ -146,29 +152,37 @@ class Machine:
             shards=settings.shards,
         ).write(self._data_dir)
         descriptor = self._listening.fileno()
-        await self._start("web", "serve", f"--fd={descriptor}", pass_fds=(descriptor,), stop_rank=2)
+        await self._start("web", "serve", f"--fd={descriptor}", login=WEB, pass_fds=(descriptor,), stop_rank=2)
         # A worker that meets half a history would build the features from it, and once more from the whole one.
         await self._history_is_whole.wait()
         # One poisonous payment ends it several times in a row; what was accepted waits meanwhile.
-        await self._start("scorer", "work", "score", tireless=True, OMP_NUM_THREADS="1")
+        await self._start("scorer", "work", "score", login=SCORER, tireless=True, OMP_NUM_THREADS="1")
         await first_run
-        await self._start("jobs", "work", *JOBS)
+        await self._start("jobs", "work", *JOBS, login=JOBS_LOGIN)
 
     def _with_urls(self, database: str, redis: str, bus: str) -> Settings:
         urls = {"database_url": SecretStr(database), "redis_url": SecretStr(redis), "bus_url": SecretStr(bus)}
         return self._settings.model_copy(update=urls)
 
+    def _signing_in_as(self, login: str | None, settings: Settings) -> Settings:
+        """As itself on a server of ours, by the URL that is set on another one. None: it has nothing to do with the database."""
+        url = settings.database_url.get_secret_value() if login else ""
+        if login in self._logins:
+            url = as_login(url, login, self._logins[login])
+        return settings.model_copy(update={"database_url": SecretStr(url)})
+
     async def _start(
         self,
         name: str,
         *arguments: str,
+        login: str | None = None,
         pass_fds: tuple[int, ...] = (),
         stop_rank: int = 1,
         tireless: bool = False,
         **more: str,
     ) -> None:
         """`more`: environment variables of this process alone."""
-        environment = environment_of(self._settings) | more
+        environment = environment_of(self._signing_in_as(login, self._settings)) | more
         part = ProcessPart(
             name, arguments, environment, self.logs / f"{name}.log", pass_fds, stop_rank, tireless=tireless
         )
@@ -179,7 +193,8 @@ class Machine:
         url = await database
         if self._options.demo and self._welcome.key:
             # Nothing is published here, so it need not wait for the bus.
-            environment = environment_of(self._with_urls(url, await redis, await redis))
+            settings = self._with_urls(url, await redis, await redis)
+            environment = environment_of(self._signing_in_as(JOBS_LOGIN, settings))
             part = ProcessPart("first run", ("first-run",), environment, self.logs / "first-run.log")
             part.stdout = asyncio.subprocess.PIPE
             self.supervisor.parts.append(part)

@@ -64,7 +64,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "ReadSecrets"
     actions   = ["secretsmanager:GetSecretValue"]
-    resources = [for name in local.process_secrets[each.key] : local.secret_arns[name]]
+    resources = values(local.process_secret_arns[each.key])
   }
 
   statement {

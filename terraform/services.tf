@@ -45,7 +45,7 @@ locals {
     web     = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
     scorer  = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
     jobs    = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL", "RONDA_SIGNING_KEY", "RONDA_AUDIT_KEY"]
-    migrate = ["RONDA_DATABASE_URL"]
+    migrate = ["RONDA_DATABASE_LOGINS", "RONDA_DATABASE_URL"]
     admin   = ["RONDA_BUS_URL", "RONDA_DATABASE_URL", "RONDA_REDIS_URL"]
   }
 
@@ -107,7 +107,7 @@ resource "aws_ecs_task_definition" "process" {
       }
 
       environment = [for name, value in local.process_environment : { name = name, value = value }]
-      secrets     = [for name in local.process_secrets[each.key] : { name = name, valueFrom = local.secret_arns[name] }]
+      secrets     = [for name, arn in local.process_secret_arns[each.key] : { name = name, valueFrom = arn }]
 
       portMappings = each.key == "web" ? [{ name = "http", containerPort = local.port.web, hostPort = local.port.web, protocol = "tcp" }] : []
 

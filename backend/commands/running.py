@@ -100,12 +100,14 @@ def _fast_loop() -> Any:
 def migrate(data_dir: DataDir = None) -> None:
     """Bring the database's schema to this version. Safe to repeat."""
     from backend.migrations import migrate as migrate_database
+    from backend.migrations.logins import read_logins
     from core.base.errors import InvalidInput
 
-    url = settings_beside(data_dir).database_url.get_secret_value()
+    settings = settings_beside(data_dir)
+    url, logins = settings.database_url.get_secret_value(), read_logins(settings.database_logins.get_secret_value())
     if not url:
         raise InvalidInput("RONDA_DATABASE_URL is not set (`ronda up` migrates its own database)")
-    show(f"the schema is at {migrate_database(url).newest}")
+    show(f"the schema is at {migrate_database(url, logins).newest}")
 
 
 def run_tests(

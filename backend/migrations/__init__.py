@@ -1,5 +1,7 @@
 """The database schema, moved forward by Alembic."""
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from backend.migrations.logins import make_logins
 from core.base.errors import Unavailable
 
 
@@ -33,13 +36,17 @@ def _config(url: str) -> Config:
     return config
 
 
-def migrate(url: str) -> SchemaState:
+def migrate(url: str, logins: Mapping[str, str] | None = None) -> SchemaState:
     """Bring the schema to the newest revision. Blocking; needs the right to create tables and roles.
+
+    `logins`: those that are to be there as well, with their passwords.
 
     Must not be called on a running event loop (use asyncio.to_thread).
     """
     try:
         command.upgrade(_config(url), "head")
+        if logins:
+            asyncio.run(make_logins(url, logins))
     except (OperationalError, InterfaceError, OSError) as error:
         raise Unavailable("PostgreSQL does not answer, or refuses this user", server="postgres") from error
     newest = ScriptDirectory.from_config(_config(url)).get_current_head()

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     public_url: str = ""
     """The address people type, e.g. `https://ronda.example.org`; empty = `http://<host>:<port>`. https turns on Secure cookies."""
 
+    database_logins: SecretStr = SecretStr("")
+    """For `ronda migrate` alone: `ronda_web:password ronda_scorer:password ronda_jobs:password ronda_admin:password`. It makes these
+    logins, or gives them these passwords. The other processes' URLs name one of them: it owns nothing."""
     database_role: str = "ronda_app"
     """The PostgreSQL role every process but `migrate` takes on: it cannot change or delete audit events."""
     sealer_role: str = "ronda_sealer"

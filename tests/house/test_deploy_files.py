@@ -14,6 +14,7 @@ import yaml
 from sqlalchemy.engine import make_url
 
 from backend.cli import app
+from backend.migrations.logins import JOBS, LOGINS, SCORER, WEB, read_logins
 from core.base.settings import Settings
 from core.infra.resources import make_artifacts, make_bus
 from core.infra.signing import CHECKPOINTS, KeyPair, Keys, keys_of
@@ -57,9 +58,11 @@ def interpolated(value: str, environment: dict[str, str]) -> str:
 
 
 PASSWORDS = {"POSTGRES_PASSWORD": "a1", "VALKEY_PASSWORD": "b2", "RABBITMQ_PASSWORD": "c3"}
+LOGIN_PASSWORDS = {f"POSTGRES_{name}_PASSWORD": f"{name}{'x' * 16}" for name in ("WEB", "SCORER", "JOBS")}
 PAIR, AUDIT = KeyPair.new(), KeyPair.new()
 SECRETS = {
     **PASSWORDS,
+    **LOGIN_PASSWORDS,
     "RONDA_SIGNING_KEY": PAIR.private,
     "RONDA_TRUSTED_KEYS": PAIR.public,
     "RONDA_AUDIT_KEY": AUDIT.private,
@@ -77,17 +80,38 @@ def test_every_job_runs_in_exactly_one_service() -> None:
     assert sorted(jobs) == sorted(roster.NAMES)
 
 
+def settings_in(name: str) -> Settings:
+    environment = {key: interpolated(value, SECRETS) for key, value in OURS[name]["environment"].items()}
+    return Settings(**{key.removeprefix("RONDA_").lower(): value for key, value in environment.items()})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_services_environment_opens_its_servers(name: str) -> None:
-    environment = {key: interpolated(value, SECRETS) for key, value in OURS[name]["environment"].items()}
-    settings = Settings(**{key.removeprefix("RONDA_").lower(): value for key, value in environment.items()})  # type: ignore[arg-type]
+    settings = settings_in(name)
     urls = [make_url(url.get_secret_value()) for url in (settings.database_url, settings.redis_url, settings.bus_url)]
     assert {url.host for url in urls} == SERVERS.keys()
-    assert {url.password for url in urls} == set(PASSWORDS.values())
+    assert [url.password for url in urls[1:]] == [PASSWORDS["VALKEY_PASSWORD"], PASSWORDS["RABBITMQ_PASSWORD"]]
     assert make_bus(settings).name == "rabbit"
     assert make_artifacts(settings)
     assert list(keys_of(settings).trusted) == list(Keys(None, [PAIR.public]).trusted)
     assert list(keys_of(settings, CHECKPOINTS).trusted) == list(Keys(None, [AUDIT.public]).trusted)
+
+
+def test_every_process_signs_in_to_the_database_as_itself_and_only_migrate_as_the_owner() -> None:
+    urls = {name: make_url(settings_in(name).database_url.get_secret_value()) for name in OURS}
+    owner = urls.pop("migrate")
+    assert (owner.username, owner.password) == (
+        SERVERS["postgres"]["environment"]["POSTGRES_USER"],
+        PASSWORDS["POSTGRES_PASSWORD"],
+    )
+    assert {name: url.username for name, url in urls.items()} == {"web": WEB, "scorer": SCORER, "jobs": JOBS}
+    made = read_logins(settings_in("migrate").database_logins.get_secret_value())
+    assert made == {url.username: url.password for url in urls.values()}
+    [table] = re.findall(r"^  process_secrets = \{\n(.*?)^  \}", terraform_text(), re.MULTILINE | re.DOTALL)
+    told = {line.split()[0] for line in table.splitlines() if "RONDA_DATABASE_LOGINS" in line}
+    [processes] = re.findall(r"^  database_logins = \{ for process in \[(.*?)\]", terraform_text(), re.MULTILINE)
+    assert told == {"migrate"}
+    assert {f"ronda_{process}" for process in re.findall(r"\w+", processes)} == LOGINS.keys()
 
 
 @pytest.mark.parametrize(("job", "key"), [("retrain", "RONDA_SIGNING_KEY"), ("seal", "RONDA_AUDIT_KEY")])

@@ -1,5 +1,6 @@
 """`ronda up` as people run it: real processes, real signals, and nothing left afterwards."""
 
+import asyncio
 import json
 import os
 import signal
@@ -10,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import httpx2
 import psutil
 import pytest
@@ -146,6 +149,47 @@ def test_commands_beside_it_need_no_settings_and_a_payment_is_decided(up: Up) ->
     assert [person["role"] for person in people] == ["admin"]
     assert ronda("audit", "verify", beside).returncode == 0
     assert ronda("key", "revoke", key, beside).returncode == 0
+
+
+def test_every_process_is_signed_in_to_the_database_as_itself(up: Up) -> None:
+    """By what the server says, and by what each could do with the URL it was given."""
+    url = json.loads((up.data_dir / "run.json").read_text())["database_url"]
+    expected = {
+        "ronda-web": "ronda_web",
+        "ronda-score": "ronda_scorer",
+        "ronda-relay": "ronda_jobs",
+        "ronda-seal": "ronda_jobs",
+    }
+
+    def signed_in() -> dict[str, set[str]]:
+        sql = (
+            "SELECT substring(application_name FROM '^ronda-[a-z]+') AS process, array_agg(DISTINCT usename::text) AS logins "
+            "FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ '^ronda-' GROUP BY 1"
+        )
+        return {row["process"]: set(row["logins"]) for row in asyncio.run(fetch(url, sql))}
+
+    until(lambda: expected.keys() <= signed_in().keys(), "all processes to ask the database something")
+    found = signed_in()
+    assert {process: found[process] for process in expected} == {process: {name} for process, name in expected.items()}
+    for arguments, login in ((("work", "score"), "ronda_scorer"), (("serve",), "ronda_web")):
+        process = next(
+            one
+            for one in psutil.Process(up.process.pid).children()
+            if arguments == tuple(one.cmdline()[3 : 3 + len(arguments)])
+        )
+        own = process.environ()["RONDA_DATABASE_URL"]
+        assert urlsplit(own).username == login
+        for statement in ("DELETE FROM audit_event", "DROP TABLE decision", "SET ROLE ronda", "SET ROLE ronda_sealer"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                asyncio.run(fetch(own, statement))
+
+
+async def fetch(url: str, sql: str) -> list[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        return list(await connection.fetch(sql))
+    finally:
+        await connection.close()
 
 
 def test_a_killed_child_is_started_again(up: Up) -> None:
