@@ -23,7 +23,11 @@ MOST_EVENTS = 20_000
 
 
 def entry_of(row: SealableEvent) -> bytes:
-    return sha256(f"\0{row.id} {row.xid} {exact_text(row.at)} {row.leaf.hex()}".encode())
+    return entry_over(row.id, row.xid, exact_text(row.at), row.leaf)
+
+
+def entry_over(ident: int, xid: int, at: str, leaf: bytes) -> bytes:
+    return sha256(f"\0{ident} {xid} {at} {leaf.hex()}".encode())
 
 
 def seal_hash(seal: AuditSeal) -> bytes:

@@ -5,23 +5,23 @@ Proves tampering, does not prevent it. What was changed before its seal (a secon
 
 from base64 import b64decode
 from binascii import Error as NotBase64
-from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import attrgetter
 
-from core.acts.audit import recomputed_leaf
-from core.acts.audit_seals import FIRST_PREV, checkpoint_sha, entry_of, peaks_at, seal_hash
+from core.acts.audit_seals import FIRST_PREV, checkpoint_sha, entry_over, peaks_at, seal_hash
+from core.base.hashing import leaf_over
 from core.base.merkle import Peaks, root_of
 from core.infra.postgres import UnitOfWork
 from core.infra.signing import Keys
-from core.stores import ledger, seals
-from core.stores.ledger import SealableEvent
+from core.stores import ledger, seals, trail
+from core.stores.trail import TrailRow
 from core.tables.ledger import AuditCheckpoint, AuditSeal
 
 CLOCKS_APART = timedelta(seconds=60)
 """Most that a writer's clock may differ from the database's before an event counts as altered."""
+EVENTS_AT_ONCE = 100_000
+"""About so many are asked for at a time: those of one seal, or of several small ones."""
 SEALED_WITHIN_S = 60.0
 """An event that has waited longer for its seal is a finding."""
 
@@ -74,10 +74,9 @@ async def verify(
     last = await seals.newest(work)
     walk = _Walk(keys, anchor_lines, report, await ledger.count(work))
     until = last.xid_hi if last else 0
-    events = ledger.batches_in_commit_order(work, until=until)
-    await walk.sealed(seals.walk(work, until=last.n if last else 0), events)
+    await walk.sealed(work, seals.walk(work, until=last.n if last else 0), until)
     walk.beyond_the_last_seal()
-    await walk.not_sealed(ledger.in_commit_order(work, since=until))
+    await walk.not_sealed(work, until)
     waiting = await seals.oldest_unsealed(work)
     if waiting.id is not None and waiting.seconds > SEALED_WITHIN_S:
         why = f"it has waited {waiting.seconds:.0f} s for its seal: does the job `seal` run?"
@@ -93,8 +92,7 @@ async def verify_seals(work: UnitOfWork, keys: Keys, first: int, last: int) -> V
     stored = await seals.hashes(work, [first - 1, last])
     if first > 1:
         walk.goes_on_from(stored[first - 1], await peaks_at(work, first - 1))
-    events = ledger.batches_in_commit_order(work, since=walk.begins_at, until=stored[last].xid_hi, batch=500)
-    await walk.sealed(seals.walk(work, since=first, until=last), events)
+    await walk.sealed(work, seals.walk(work, since=first, until=last), stored[last].xid_hi)
     return walk.found
 
 
@@ -108,16 +106,13 @@ class _Walk:
         for place, line in enumerate(anchor_lines or (), start=1):
             self._take_anchor(place, line)
         self._top, self._prev, self._lo = Peaks(), FIRST_PREV, 0
+        self._read_to, self._entries = 0, list[bytes]()
+        """Every event below that transaction id was read; the entries of those that no seal has closed over yet."""
         self._top_holds = True
         """False once a fault in it was told: every later root differs as well, and would only repeat it."""
 
     def goes_on_from(self, seal: AuditSeal, top: Peaks) -> None:
-        self._top, self._prev, self._lo = top, seal.hash, seal.xid_hi
-
-    @property
-    def begins_at(self) -> int:
-        """The transaction id of the first event."""
-        return self._lo
+        self._top, self._prev, self._lo, self._read_to = top, seal.hash, seal.xid_hi, seal.xid_hi
 
     def _take_anchor(self, place: int, line: str) -> None:
         anchor = _parsed(line)
@@ -132,30 +127,54 @@ class _Walk:
         self.found.faults.append(Fault(what, number, why, seal))
 
     async def sealed(
-        self,
-        stored: AsyncIterator[tuple[AuditSeal, AuditCheckpoint | None]],
-        events: AsyncIterator[list[SealableEvent]],
+        self, work: UnitOfWork, stored: AsyncIterator[tuple[AuditSeal, AuditCheckpoint | None]], until: int
     ) -> None:
-        waiting: list[SealableEvent] = []
+        """`until`: where the last of the seals ends."""
+        together: list[tuple[AuditSeal, AuditCheckpoint | None]] = []
+        events = 0
         async for seal, checkpoint in stored:
-            entries: list[bytes] = []
-            while waiting or (waiting := await anext(events, [])):
-                ours = bisect_left(waiting, seal.xid_hi, key=_xid)
-                entries += [self._entry(row, seal.n) for row in waiting[:ours]]
-                waiting = waiting[ours:]
-                if waiting:
-                    break
-            self._seal(seal, entries)
+            together.append((seal, checkpoint))
+            events += seal.count
+            if events >= EVENTS_AT_ONCE:
+                await self._close_over(work, together, until)
+                together, events = [], 0
+        if together:
+            await self._close_over(work, together, until)
+
+    async def _close_over(
+        self, work: UnitOfWork, together: Sequence[tuple[AuditSeal, AuditCheckpoint | None]], until: int
+    ) -> None:
+        """Seals that follow one another, and the events below where they end."""
+        place = 0
+
+        def close() -> None:
+            nonlocal place
+            seal, checkpoint = together[place]
+            self._seal(seal, self._entries)
             self._checkpoint(seal.n, checkpoint)
+            self._entries, place = [], place + 1
+
+        def take(rows: Sequence[TrailRow]) -> None:
+            for row in rows:
+                while place < len(together) and row.xid >= together[place][0].xid_hi:
+                    close()
+                self._entries.append(self._entry(row, together[min(place, len(together) - 1)][0].n))
             self._report(Progress(self.found.events, self._all))
 
-    def _entry(self, row: SealableEvent, seal: int | None) -> bytes:
+        end = min(max(seal.xid_hi for seal, _ in together), until)
+        if end > self._read_to:
+            await trail.read(work, self._read_to, end, take)
+            self._read_to = end
+        while place < len(together):
+            close()
+
+    def _entry(self, row: TrailRow, seal: int | None) -> bytes:
         self.found.events += 1
-        if row.leaf != recomputed_leaf(row):
+        if leaf_over(row.hashed) != row.leaf:
             self._fault("event", row.id, "its content does not match its leaf hash", seal)
-        elif abs(row.at - row.written_at) > CLOCKS_APART:
+        elif row.at[:16] != row.written_at[:16] and _far_apart(row):  # not within the same minute
             self._fault("event", row.id, "its time of entry is far from its writer's time", seal)
-        return entry_of(row)
+        return entry_over(row.id, row.xid, row.at.decode(), row.leaf)
 
     def _seal(self, seal: AuditSeal, entries: Sequence[bytes]) -> None:
         self.found.seals += 1
@@ -196,14 +215,23 @@ class _Walk:
             why = f"it is over {size} seals, and the database holds {self.found.seals}: the newest were removed"
             self._fault("anchor", size, why)
 
-    async def not_sealed(self, events: AsyncIterator[SealableEvent]) -> None:
-        async for row in events:
-            self._entry(row, None)
-            self.found.unsealed += 1
+    async def not_sealed(self, work: UnitOfWork, since: int) -> None:
+        def take(rows: Sequence[TrailRow]) -> None:
+            for row in rows:
+                self._entry(row, None)
+            self.found.unsealed += len(rows)
+
+        await trail.read(work, since, ledger.NO_END, take)
         self._report(Progress(self.found.events, max(self._all, self.found.events)))
 
 
-_xid = attrgetter("xid")
+def _far_apart(row: TrailRow) -> bool:
+    """Also where a time is none, such as infinity."""
+    try:
+        at, written_at = (datetime.fromisoformat(time.decode()) for time in (row.at, row.written_at))
+    except ValueError:
+        return True
+    return abs(at - written_at) > CLOCKS_APART
 
 
 def _parsed(line: str) -> _Anchor | None:

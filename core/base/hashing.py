@@ -26,7 +26,12 @@ def body_sha(body: Mapping[str, Any]) -> bytes:
 def audit_leaf(fields: Iterable[str]) -> bytes:
     """SHA-256(0x00 || length-prefixed fields): no two different field lists share a leaf's input (RFC 6962 leaf prefix)."""
     parts = [field.encode() for field in fields]
-    return sha256(b"\x00" + b"".join([len(part).to_bytes(4, "big") + part for part in parts]))
+    return leaf_over(b"".join([len(part).to_bytes(4, "big") + part for part in parts]))
+
+
+def leaf_over(prefixed: bytes) -> bytes:
+    """Of fields that stand behind their lengths already."""
+    return sha256(b"\x00" + prefixed)
 
 
 def shard_of(customer_id: str, shards: int) -> int:

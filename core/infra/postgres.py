@@ -28,6 +28,8 @@ AWAY = {
 }
 """SQLSTATEs that say nothing about the statement: the same one may work in a moment."""
 
+COPY_WITHIN_S = 3600.0
+
 AfterCommit = Callable[[], Awaitable[None]]
 
 
@@ -57,6 +59,20 @@ class UnitOfWork:
         result = await (await self.session.connection()).exec_driver_sql(sql, values)
         return result.all() if result.returns_rows else []
 
+    async def copy(self, sql: str, /, *values: Any, take: Callable[[bytes], None]) -> None:
+        """Hands over what a query finds in the binary form of COPY, in pieces that end anywhere. The server waits while one is taken."""
+
+        async def output(piece: bytes) -> None:
+            take(piece)
+
+        await self.fetch("SELECT")  # SQLAlchemy begins the transaction with the first statement that it sees
+        raw = await (await self.session.connection()).get_raw_connection()
+        connection: Any = raw.driver_connection
+        try:
+            await connection.copy_from_query(sql, *values, output=output, format="binary", timeout=COPY_WITHIN_S)
+        except (asyncpg.InterfaceError, asyncpg.PostgresError, OSError) as error:
+            raise _away(error) or error from error
+
 
 class Line:
     """A connection of its owner's, for short transactions by the hundred a second, one at a time.
@@ -81,16 +97,21 @@ class Line:
                     yield self._connection
             except BaseException as error:
                 self.close()
-                if isinstance(error, asyncpg.InterfaceError | OSError):
-                    raise Unavailable("PostgreSQL does not answer", server="postgres") from error
-                if isinstance(error, asyncpg.PostgresError) and (error.sqlstate in AWAY or error.sqlstate[:2] == "08"):
-                    raise Unavailable("PostgreSQL does not take work now", server="postgres") from error
-                raise
+                raise _away(error) or error from error
 
     def close(self) -> None:
         if self._connection:
             self._connection.terminate()
         self._connection = None
+
+
+def _away(error: BaseException) -> Unavailable | None:
+    """What asyncpg's error means when it says nothing about the statement."""
+    if isinstance(error, asyncpg.InterfaceError | OSError):
+        return Unavailable("PostgreSQL does not answer", server="postgres")
+    if isinstance(error, asyncpg.PostgresError) and (error.sqlstate in AWAY or error.sqlstate[:2] == "08"):
+        return Unavailable("PostgreSQL does not take work now", server="postgres")
+    return None
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ async def _ids_between(
 
 
 class SealableEvent(NamedTuple):
-    """A row of the trail as it is sealed and verified: read by the million, so it is no table object."""
+    """A row of the trail as it is sealed and exported: read by the million, so it is no table object. `trail` reads it faster still."""
 
     id: int
     xid: int
@@ -140,24 +140,18 @@ NO_END = 2**63 - 1
 """A transaction id that none will reach."""
 
 
-async def in_commit_order(work: UnitOfWork, *, since: int = 0, until: int = NO_END) -> AsyncIterator[SealableEvent]:
-    """Events whose transaction id lies in [since, until), by (xid, id)."""
-    async for rows in batches_in_commit_order(work, since=since, until=until):
-        for row in rows:
-            yield row
-
-
-async def batches_in_commit_order(
+async def in_commit_order(
     work: UnitOfWork, *, since: int = 0, until: int = NO_END, batch: int = 5000
-) -> AsyncIterator[list[SealableEvent]]:
-    """The same for who reads millions: a step of an asynchronous iterator costs as much as a hash."""
+) -> AsyncIterator[SealableEvent]:
+    """Events whose transaction id lies in [since, until), by (xid, id)."""
     xid, last = since, -1
     while True:
         found = await work.run(
             text(_IN_COMMIT_ORDER), {"xid": str(xid), "id": last, "until": str(until), "batch": batch}
         )
         rows = list(map(SealableEvent._make, found.all()))
-        yield rows
+        for row in rows:
+            yield row
         if len(rows) < batch:
             return
         xid, last = rows[-1].xid, rows[-1].id
