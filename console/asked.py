@@ -1,9 +1,10 @@
 """What addresses and forms ask for, read with care: an amount, a day, a place further down a list. A damaged link is told readably."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from babel.numbers import NumberFormatError, parse_decimal
@@ -16,6 +17,9 @@ from core.base.money import MAX_MINOR
 _AS_PROGRAMS_WRITE: Final = re.compile(r"\d{1,18}(\.\d{1,2}|\.\d{4})?", re.ASCII)
 """Three digits behind the dot are left to the reader's language: they may be thousands."""
 _AS_PEOPLE_WRITE: Final = re.compile(r"\d[\d.,'’ \u00a0\u202f]{0,30}", re.ASCII)
+
+_MOMENT: Final = "%Y%m%dT%H%M%S.%f%z"
+Value = TypeVar("Value")
 
 
 def read_amount(text: str) -> Decimal:
@@ -53,16 +57,27 @@ def read_days(since: str, until: str) -> tuple[datetime | None, datetime | None]
     return begins, ends
 
 
-def place_text(moment: datetime, ident: UUID) -> str:
-    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%S.%f%z}_{ident}"
+def place_text(value: datetime | float, ident: UUID) -> str:
+    """Where a further page begins: behind the row of this value and id."""
+    shown = value.astimezone(UTC).strftime(_MOMENT) if isinstance(value, datetime) else repr(value)
+    return f"{shown}_{ident}"
 
 
 def read_place(text: str) -> tuple[datetime, UUID] | None:
-    """What `place_text` made. Raises InvalidInput on anything else."""
+    """What `place_text` made of a moment. Raises InvalidInput on anything else."""
+    return read_place_by(text, read_moment)
+
+
+def read_place_by(text: str, read: Callable[[str], Value]) -> tuple[Value, UUID] | None:
+    """What `place_text` made of a value that `read` reads, which raises ValueError. Raises InvalidInput on anything else."""
     if not text:
         return None
-    when, _separator, ident = text.partition("_")
+    value, _separator, ident = text.partition("_")
     try:
-        return datetime.strptime(when, "%Y%m%dT%H%M%S.%f%z"), UUID(ident)
+        return read(value), UUID(ident)
     except ValueError as error:
-        raise InvalidInput(_("This link to a further page is damaged. Search again.")) from error
+        raise InvalidInput(_("This link to a further page is damaged. Go back to the first page.")) from error
+
+
+def read_moment(text: str) -> datetime:
+    return datetime.strptime(text, _MOMENT)

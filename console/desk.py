@@ -1,10 +1,10 @@
 """The desk beside an alert: what it shows, read for whichever page or fragment carries it, and how an act answers."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from litestar.datastructures import Cookie
@@ -17,11 +17,13 @@ from console.views import verdicts as verdict_views
 from console.views.queue import alert_row
 from console.views.queue_url import read_query
 from core.acts import casework as acts
+from core.acts.audit import Actor
 from core.base.clock import utc_now
 from core.base.errors import Forbidden, InvalidInput, NotAllowedNow, NotFound, RondaError, StaleVersion
 from core.base.ids import AlertId, UserId
 from core.base.terms import AlertStatus, Role
 from core.infra.postgres import UnitOfWork
+from core.infra.redis import Redis
 from core.infra.resources import Resources
 from core.stores import casework, flow, ledger, people, verdicts
 from core.stores.ledger import AuditFilter
@@ -40,6 +42,7 @@ REFUSALS: Final = (StaleVersion, NotAllowedNow, InvalidInput, Forbidden)
 """What an act at the desk answers with the desk."""
 Form = Mapping[str, str]
 NOTHING: Final[Form] = {}
+Done = TypeVar("Done")
 
 
 def advances(connection: Connection) -> bool:
@@ -174,6 +177,11 @@ class Hands:
     resources: Resources
     alert_id: AlertId
     user_id: UserId
+    actor: Actor
+
+    @property
+    def redis(self) -> Redis:
+        return self.resources.redis
 
     @property
     def lease(self) -> timedelta:
@@ -181,7 +189,24 @@ class Hands:
 
 
 def hands_of(request: ConsoleRequest, alert_id: UUID) -> Hands:
-    return Hands(resources_of(request), AlertId(alert_id), UserId(request.user.user.id))
+    return Hands(resources_of(request), AlertId(alert_id), UserId(request.user.user.id), request.user.actor)
+
+
+async def carry_out(
+    request: ConsoleRequest,
+    alert_id: UUID,
+    act: Callable[[UnitOfWork, Hands], Awaitable[Done]],
+    typed: Form = NOTHING,
+    then: Callable[[Done], Awaitable[Page]] | None = None,
+) -> Page:
+    """In one unit of work. Answers with the desk, or with `then` of what came of it; a refusal gives back what was typed."""
+    hands = hands_of(request, alert_id)
+    try:
+        async with hands.resources.postgres.unit_of_work() as work:
+            done = await act(work, hands)
+    except REFUSALS as error:
+        return await refused(request, alert_id, error, typed)
+    return await then(done) if then else await after(request, alert_id)
 
 
 def version_of(text: str) -> int:

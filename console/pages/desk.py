@@ -8,15 +8,12 @@ from litestar.params import FromPath, URLEncodedBody
 
 from console.access import ConsoleRequest, require, resources_of
 from console.desk import (
-    NOTHING,
-    REFUSALS,
     Form,
-    after,
+    Hands,
+    carry_out,
     go,
-    hands_of,
     last_undo,
     last_view,
-    refused,
     remember_view,
     take,
     version_of,
@@ -28,8 +25,10 @@ from core.base.clock import utc_now
 from core.base.errors import InvalidInput
 from core.base.ids import UserId
 from core.base.terms import Role
+from core.infra.postgres import UnitOfWork
 from core.stores import queue_counts
 from core.stores.queue_filter import AlertFilter, Look, Standing
+from core.tables.casework import Alert
 
 
 @post("/queue/next", guards=[require(Role.ANALYST)], status_code=200)
@@ -56,88 +55,63 @@ async def nothing_left(request: ConsoleRequest) -> Page:
 
 @post("/alerts/{alert_id:uuid}/claim", guards=[require(Role.ANALYST)], status_code=200)
 async def claim(request: ConsoleRequest, alert_id: FromPath[UUID], data: URLEncodedBody[dict[str, str]]) -> Page:
-    hands = hands_of(request, alert_id)
-    try:
-        async with hands.resources.postgres.unit_of_work() as work:
-            await acts.claim(
-                work,
-                hands.resources.redis,
-                hands.alert_id,
-                hands.user_id,
-                lease=hands.lease,
-                by=request.user.actor,
-                version=_maybe_version(data),
-            )
-    except REFUSALS as error:
-        return await refused(request, alert_id, error, data)
-    return await after(request, alert_id)
+    async def act(work: UnitOfWork, me: Hands) -> None:
+        version = _maybe_version(data)
+        await acts.claim(work, me.redis, me.alert_id, me.user_id, lease=me.lease, by=me.actor, version=version)
+
+    return await carry_out(request, alert_id, act, data)
 
 
 @post("/alerts/{alert_id:uuid}/keep", guards=[require(Role.ANALYST)], status_code=200)
 async def keep(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Page:
     """The open page says that somebody is still at it."""
-    hands = hands_of(request, alert_id)
-    try:
-        async with hands.resources.postgres.unit_of_work() as work:
-            alert = await acts.keep_claim(work, hands.alert_id, hands.user_id, lease=hands.lease)
-    except REFUSALS as error:
-        return await refused(request, alert_id, error, NOTHING)
-    if not is_fragment(request):
-        return see_other(f"/alerts/{alert_id}")
-    desk = views.desk(alert, [], [], [], {}, me=hands.user_id, now=utc_now())
-    return render(request, "_lease.html", {"desk": desk})
+
+    async def act(work: UnitOfWork, me: Hands) -> Alert:
+        return await acts.keep_claim(work, me.alert_id, me.user_id, lease=me.lease)
+
+    async def lease(alert: Alert) -> Page:
+        if not is_fragment(request):
+            return see_other(f"/alerts/{alert_id}")
+        desk = views.desk(alert, [], [], [], {}, me=request.user.user.id, now=utc_now())
+        return render(request, "_lease.html", {"desk": desk})
+
+    return await carry_out(request, alert_id, act, then=lease)
 
 
 @post("/alerts/{alert_id:uuid}/release", guards=[require(Role.ANALYST)], status_code=200)
 async def release(request: ConsoleRequest, alert_id: FromPath[UUID], data: URLEncodedBody[dict[str, str]]) -> Page:
-    hands = hands_of(request, alert_id)
-    try:
-        async with hands.resources.postgres.unit_of_work() as work:
-            await acts.release(
-                work,
-                hands.resources.redis,
-                hands.alert_id,
-                hands.user_id,
-                by=request.user.actor,
-                version=_maybe_version(data),
-            )
-    except REFUSALS as error:
-        return await refused(request, alert_id, error, data)
-    return await after(request, alert_id)
+    async def act(work: UnitOfWork, me: Hands) -> None:
+        await acts.release(work, me.redis, me.alert_id, me.user_id, by=me.actor, version=_maybe_version(data))
+
+    return await carry_out(request, alert_id, act, data)
 
 
 @post("/alerts/{alert_id:uuid}/hand-over", guards=[require(Role.ANALYST)], status_code=200)
 async def hand_over(request: ConsoleRequest, alert_id: FromPath[UUID], data: URLEncodedBody[dict[str, str]]) -> Page:
-    hands = hands_of(request, alert_id)
-    try:
-        async with hands.resources.postgres.unit_of_work() as work:
-            await acts.hand_over(
-                work,
-                hands.resources.redis,
-                hands.alert_id,
-                hands.user_id,
-                to=_person(data.get("to", "")),
-                lease=timedelta(hours=hands.resources.settings.hand_over_lease_hours),
-                by=request.user.actor,
-                version=version_of(data.get("version", "")),
-                note=data.get("note"),
-            )
-    except REFUSALS as error:
-        return await refused(request, alert_id, error, data)
-    return await after(request, alert_id)
+    async def act(work: UnitOfWork, me: Hands) -> None:
+        await acts.hand_over(
+            work,
+            me.redis,
+            me.alert_id,
+            me.user_id,
+            to=_person(data.get("to", "")),
+            lease=timedelta(hours=me.resources.settings.hand_over_lease_hours),
+            by=me.actor,
+            version=version_of(data.get("version", "")),
+            note=data.get("note"),
+        )
+
+    return await carry_out(request, alert_id, act, data)
 
 
 @post("/alerts/{alert_id:uuid}/notes", guards=[require(Role.ANALYST)], status_code=200)
 async def add_note(request: ConsoleRequest, alert_id: FromPath[UUID], data: URLEncodedBody[dict[str, str]]) -> Page:
-    hands, body = hands_of(request, alert_id), data.get("note", "")
-    try:
-        async with hands.resources.postgres.unit_of_work() as work:
-            await acts.add_note(
-                work, hands.resources.redis, hands.alert_id, hands.user_id, body=body, by=request.user.actor
-            )
-    except InvalidInput as error:
-        return await refused(request, alert_id, error, {"remark": body})
-    return await after(request, alert_id)
+    body = data.get("note", "")
+
+    async def act(work: UnitOfWork, me: Hands) -> None:
+        await acts.add_note(work, me.redis, me.alert_id, me.user_id, body=body, by=me.actor)
+
+    return await carry_out(request, alert_id, act, {"remark": body})
 
 
 def _maybe_version(data: Form) -> int | None:

@@ -8,11 +8,12 @@ from uuid import UUID
 from litestar import get
 
 from console.access import ConsoleRequest, may, require, resources_of
+from console.asked import place_text
 from console.shell import Page, is_fragment, render, see_other
 from console.views import queue_bar as bar
 from console.views import queue_filters as filters
 from console.views.queue import DUE_WORDS, alert_row, people_in
-from console.views.queue_url import QueueView, Reading, place_text, read_place, read_query, read_view
+from console.views.queue_url import QueueView, Reading, read_query, read_queue_place, read_view
 from core.acts.saved_views import MOST_VIEWS
 from core.base.clock import to_ms, utc_now
 from core.base.errors import InvalidInput
@@ -100,7 +101,8 @@ def _list(asked: Asked, found: _Found) -> dict[str, Any]:
     view, shown = asked.view, found.alerts[:PAGE]
     more = ""
     if len(found.alerts) > PAGE:
-        more = view.href(after=place_text(place_of(shown[-1], view.order)), n=str(asked.before + PAGE))
+        last = place_of(shown[-1], view.order)
+        more = view.href(after=place_text(last.value, last.id), n=str(asked.before + PAGE))
     return {
         "rows": [alert_row(alert, found.names, asked.look.now) for alert in shown],
         "columns": bar.columns(view),
@@ -142,7 +144,7 @@ def _asked(request: ConsoleRequest, pairs: Sequence[tuple[str, str]]) -> Asked:
     return Asked(
         reading,
         Look(utc_now(), request.user.user.id),
-        read_place(paging.get("after", ""), reading.view.order),
+        read_queue_place(paging.get("after", ""), reading.view.order),
         int(before) if before.isascii() and before.isdigit() and len(before) < 7 else 0,
     )
 

@@ -6,18 +6,16 @@ from uuid import UUID
 from litestar import post
 from litestar.params import FromPath, URLEncodedBody
 
-from console.access import ConsoleRequest, require
+from console.access import ConsoleRequest, require, resources_of
 from console.desk import (
     ADVANCE_COOKIE,
-    NOTHING,
-    REFUSALS,
     Form,
+    Hands,
     after,
     alert_of_address,
+    carry_out,
     go,
-    hands_of,
     last_view,
-    refused,
     remember,
     take,
     version_of,
@@ -38,25 +36,27 @@ from core.stores.flow import ENTITY_COLUMNS
 
 @post("/alerts/{alert_id:uuid}/decide", guards=[require(Role.ANALYST)], status_code=200)
 async def decide(request: ConsoleRequest, alert_id: FromPath[UUID], data: URLEncodedBody[dict[str, str]]) -> Page:
-    hands, onward = hands_of(request, alert_id), data.get("advance") == "on"
-    try:
+    onward = data.get("advance") == "on"
+
+    async def act(work: UnitOfWork, me: Hands) -> None:
         label, reason = _label_and_reason(data)
-        async with hands.resources.postgres.unit_of_work() as work:
-            ruling = Ruling(label, reason, data.get("note", "").strip() or None, await _entry(work, alert_id, data))
-            await verdicts.decide(
-                work,
-                hands.resources.redis,
-                hands.alert_id,
-                hands.user_id,
-                ruling=ruling,
-                version=version_of(data.get("version", "")),
-                window=timedelta(seconds=hands.resources.settings.undo_window_s),
-                by=request.user.actor,
-            )
-    except REFUSALS as error:
-        return await refused(request, alert_id, error, data)
-    page = await _onward(request) if onward else await after(request, alert_id)
-    return remember(page, ADVANCE_COOKIE, "on" if onward else "off", secure=hands.resources.settings.secure_cookies)
+        await verdicts.decide(
+            work,
+            me.redis,
+            me.alert_id,
+            me.user_id,
+            ruling=Ruling(label, reason, data.get("note", "").strip() or None, await _entry(work, alert_id, data)),
+            version=version_of(data.get("version", "")),
+            window=timedelta(seconds=me.resources.settings.undo_window_s),
+            by=me.actor,
+        )
+
+    async def decided(_: None) -> Page:
+        page = await _onward(request) if onward else await after(request, alert_id)
+        secure = resources_of(request).settings.secure_cookies
+        return remember(page, ADVANCE_COOKIE, "on" if onward else "off", secure=secure)
+
+    return await carry_out(request, alert_id, act, data, decided)
 
 
 async def _onward(request: ConsoleRequest) -> Page:
@@ -66,34 +66,19 @@ async def _onward(request: ConsoleRequest) -> Page:
 
 @post("/alerts/{alert_id:uuid}/undo", guards=[require(Role.ANALYST)], status_code=200)
 async def undo(request: ConsoleRequest, alert_id: FromPath[UUID]) -> Page:
-    hands = hands_of(request, alert_id)
-    try:
-        async with hands.resources.postgres.unit_of_work() as work:
-            await verdicts.undo(
-                work, hands.resources.redis, hands.alert_id, hands.user_id, lease=hands.lease, by=request.user.actor
-            )
-    except REFUSALS as error:
-        return await refused(request, alert_id, error, NOTHING)
-    return await after(request, alert_id)
+    async def act(work: UnitOfWork, me: Hands) -> None:
+        await verdicts.undo(work, me.redis, me.alert_id, me.user_id, lease=me.lease, by=me.actor)
+
+    return await carry_out(request, alert_id, act)
 
 
 @post("/alerts/{alert_id:uuid}/reopen", guards=[require(Role.ANALYST)], status_code=200)
 async def reopen(request: ConsoleRequest, alert_id: FromPath[UUID], data: URLEncodedBody[dict[str, str]]) -> Page:
-    hands = hands_of(request, alert_id)
-    try:
-        async with hands.resources.postgres.unit_of_work() as work:
-            await verdicts.reopen(
-                work,
-                hands.resources.redis,
-                hands.alert_id,
-                hands.user_id,
-                version=version_of(data.get("version", "")),
-                lease=hands.lease,
-                by=request.user.actor,
-            )
-    except REFUSALS as error:
-        return await refused(request, alert_id, error, data)
-    return await after(request, alert_id)
+    async def act(work: UnitOfWork, me: Hands) -> None:
+        version = version_of(data.get("version", ""))
+        await verdicts.reopen(work, me.redis, me.alert_id, me.user_id, version=version, lease=me.lease, by=me.actor)
+
+    return await carry_out(request, alert_id, act, data)
 
 
 def _label_and_reason(data: Form) -> tuple[Label, DispositionReason]:

@@ -19,7 +19,7 @@ from models.features.catalogue import LANGUAGES
 
 STANDINGS: Final = Words(
     {
-        Standing.TODO: marked("To do"),
+        Standing.UNCLOSED: marked("To do"),
         Standing.OPEN: marked("Unclaimed"),
         Standing.CLAIMED: marked("Claimed"),
         Standing.MINE: marked("Mine"),
@@ -101,7 +101,7 @@ def groups(view: QueueView, facets: Facets, rules: Mapping[str, str]) -> list[Gr
 
 def _status(standing: Standing) -> str:
     """What goes without saying stands in no address."""
-    return "" if standing is Standing.TODO else standing.value
+    return "" if standing is Standing.UNCLOSED else standing.value
 
 
 def _any(checked: bool) -> Choice:
@@ -139,8 +139,8 @@ def chips(view: QueueView, rules: Mapping[str, str]) -> list[Chip]:
 
     if wanted.words:
         add("q", _("Id"), wanted.words, words="")
-    if wanted.standing is not Standing.TODO:
-        add("status", _("Status"), STANDINGS[wanted.standing], standing=Standing.TODO)
+    if wanted.standing is not Standing.UNCLOSED:
+        add("status", _("Status"), STANDINGS[wanted.standing], standing=Standing.UNCLOSED)
     each("due", _("Time left"), "due", DUE_WORDS.__getitem__)
     each("outcome", _("Outcome"), "outcomes", OUTCOMES.__getitem__)
     each("band", _("Score"), "bands", BANDS.__getitem__)

@@ -1,15 +1,14 @@
 """A view of the queue as it stands in an address: filters, order and hidden columns, in one spelling."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
-from uuid import UUID
 
-from console.asked import read_amount
+from console.asked import read_amount, read_moment, read_place_by
 from console.i18n import gettext as _
 from core.base.errors import InvalidInput
 from core.base.money import MAX_MINOR
@@ -23,10 +22,6 @@ COLUMNS: Final = ("loss", "amount", "outcome", "reason", "customer", "merchant",
 """Those that can be hidden. The score stays: it is the way to the alert."""
 
 
-class BadPlace(InvalidInput):
-    """A link to a further page that is not one of ours."""
-
-
 @dataclass(frozen=True)
 class QueueView:
     wanted: AlertFilter = field(default_factory=AlertFilter)
@@ -37,7 +32,7 @@ class QueueView:
         """In one order, without what goes without saying: equal views are spelt alike."""
         wanted = self.wanted
         found = [("q", wanted.words)] if wanted.words else []
-        if wanted.standing is not Standing.TODO:
+        if wanted.standing is not Standing.UNCLOSED:
             found.append(("status", wanted.standing.value))
         several: Sequence[tuple[str, Iterable[str]]] = (
             ("outcome", wanted.outcomes),
@@ -152,7 +147,7 @@ def read_view(pairs: Iterable[tuple[str, str]]) -> Reading:
     if asked.last("control") not in {"", *controls}:
         raise InvalidInput(_("The queue knows no such filter: %(name)s.", name="control"))
     wanted = AlertFilter(
-        standing=_one(Standing, "status", asked.all("status")) or Standing.TODO,
+        standing=_one(Standing, "status", asked.all("status")) or Standing.UNCLOSED,
         words=words,
         outcomes=_chosen(Outcome, "outcome", asked.all("outcome")),
         bands=_chosen(ScoreBand, "band", asked.all("band")),
@@ -185,27 +180,23 @@ def read_query(query: str) -> QueueView:
         raise InvalidInput(_("The queue knows no such view.")) from None
 
 
-def place_text(place: Place) -> str:
-    value = place.value
-    if isinstance(value, datetime):
-        return f"{value.strftime('%Y%m%dT%H%M%S.%f%z')}_{place.id}"
-    return f"{value!r}_{place.id}"
+def _whole(text: str) -> int:
+    """Raises ValueError."""
+    if not -(10**16) < int(text) < 10**16:
+        raise ValueError(text)
+    return int(text)
 
 
-def read_place(text: str, order: Order) -> Place | None:
-    """Raises BadPlace on anything that `place_text` did not make."""
-    if not text:
-        return None
-    value, _sep, ident = text.partition("_")
-    try:
-        match order:
-            case Order.NEWEST | Order.DUE:
-                return Place(datetime.strptime(value, "%Y%m%dT%H%M%S.%f%z"), UUID(ident))
-            case Order.LOSS | Order.AMOUNT:
-                if not -(10**16) < int(value) < 10**16:
-                    raise ValueError(value)
-                return Place(int(value), UUID(ident))
-            case Order.SCORE:
-                return Place(float(value), UUID(ident))
-    except ValueError:
-        raise BadPlace(_("This link to a further page is damaged. Go back to the queue's first page.")) from None
+_VALUES: Final[Mapping[Order, Callable[[str], datetime | int | float]]] = {
+    Order.NEWEST: read_moment,
+    Order.DUE: read_moment,
+    Order.LOSS: _whole,
+    Order.AMOUNT: _whole,
+    Order.SCORE: float,
+}
+
+
+def read_queue_place(text: str, order: Order) -> Place | None:
+    """What `place_text` made of a place in this order. Raises InvalidInput."""
+    found = read_place_by(text, _VALUES[order])
+    return Place(*found) if found else None

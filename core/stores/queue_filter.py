@@ -26,8 +26,8 @@ UUID_PREFIX: Final = 8
 class Standing(StrEnum):
     """Whose turn it is."""
 
-    TODO = "todo"
-    """Everything that is not closed."""
+    UNCLOSED = "todo"
+    """Whoever has it. The value stands in addresses that people keep."""
     OPEN = "open"
     """Nobody works on it."""
     CLAIMED = "claimed"
@@ -50,7 +50,7 @@ class Age(StrEnum):
 class AlertFilter:
     """Empty fields do not narrow. words: an id or the beginning of one. Amounts are in major units of each alert's own currency."""
 
-    standing: Standing = Standing.TODO
+    standing: Standing = Standing.UNCLOSED
     words: str = ""
     outcomes: tuple[Outcome, ...] = ()
     bands: tuple[ScoreBand, ...] = ()
@@ -83,7 +83,7 @@ def not_closed() -> ColumnElement[bool]:
 
 def standing_condition(wanted: AlertFilter, look: Look) -> ColumnElement[bool]:
     match wanted.standing:
-        case Standing.TODO:
+        case Standing.UNCLOSED:
             return not_closed()
         case Standing.OPEN:
             return and_(not_closed(), col(Alert.status) == AlertStatus.OPEN.value)
@@ -199,7 +199,7 @@ def _said(alert: Alert, words: str) -> bool:
 
 def _stands(alert: Alert, wanted: AlertFilter, me: UUID) -> bool:
     match wanted.standing:
-        case Standing.TODO:
+        case Standing.UNCLOSED:
             return alert.status != AlertStatus.CLOSED.value
         case Standing.MINE:
             return alert.status == AlertStatus.CLAIMED.value and alert.claimed_by == me

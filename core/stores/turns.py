@@ -27,6 +27,6 @@ async def next_open(work: UnitOfWork, wanted: AlertFilter, look: Look) -> Alert 
 
 async def _narrowed(work: UnitOfWork, wanted: AlertFilter, look: Look) -> Sequence[ColumnElement[bool]]:
     """Whatever standing the view shows: only open alerts are taken."""
-    wanted = replace(wanted, standing=Standing.TODO)
+    wanted = replace(wanted, standing=Standing.UNCLOSED)
     look, _ = await looked_up(work, wanted, look)
     return [base_condition(wanted, look), *conditions(wanted, look).values()]

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.asked import place_text
 from console.i18n import Reader, speaking_to
 from console.views.queue import badge, due, span
 from console.views.queue_bar import default_views, shown_words
 from console.views.queue_filters import chips, groups, reason_title, widenings
-from console.views.queue_url import COLUMNS, QueueView, place_text, read_place, read_query, read_view
+from console.views.queue_url import COLUMNS, QueueView, read_query, read_queue_place, read_view
 from core.base.ids import new_uuid
 from core.base.terms import DueState, EntityKind, Language, Outcome, ScoreBand
 from core.stores.queue import Order, Place
@@ -80,7 +81,7 @@ def test_each_chip_takes_something_away(view: QueueView) -> None:
 )
 def test_a_place_survives_its_address_exactly(order: Order, value: datetime | int | float) -> None:
     place = Place(value, new_uuid())
-    assert read_place(place_text(place), order) == place
+    assert read_queue_place(place_text(place.value, place.id), order) == place
 
 
 def test_amounts_are_typed_in_the_readers_way_and_kept_in_one() -> None:
