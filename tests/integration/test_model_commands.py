@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from pwdlib import PasswordHash
 
-from core.acts import people, registry
+from core.acts import people, registry, trainings
 from core.acts.audit import system
 from core.acts.registry import NewModel
 from core.base.ids import new_uuid
@@ -130,6 +130,16 @@ async def test_a_training_is_cancelled_from_the_command_line(resources: Resource
     assert run
     assert run.status == RunStatus.CANCELLED.value
     assert run.cancel_asked_by == f"{events[0].actor_type}:{events[0].actor_id}"
+
+    asked = json.loads((await ronda(resources, "train", "--no-wait", "--by", LEAD, "--json")).out)
+    async with resources.postgres.unit_of_work() as work:
+        assert await trainings.take_up(work, resources.redis, UUID(asked["run"]))
+    stopping = await ronda(resources, "train", "--cancel", "--by", LEAD, "--json")
+    assert (stopping.code, json.loads(stopping.out)["run"]) == (0, asked["run"])
+    assert json.loads(stopping.out)["status"] == "running"  # until its worker looks, between two steps
+    again = await ronda(resources, "train", "--cancel", "--by", LEAD)
+    assert (again.code, again.out) == (1, "")
+    assert "being stopped" in again.err
 
 
 async def test_a_new_pair_of_keys_fits_together(resources: Resources) -> None:
