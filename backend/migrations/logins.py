@@ -56,9 +56,9 @@ async def make_logins(url: str, passwords: Mapping[str, str]) -> None:
     try:
         async with engine.begin() as connection:
             for name, password in passwords.items():
-                found = await connection.execute(text("SELECT FROM pg_roles WHERE rolname = :name"), {"name": name})
+                found = await connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": name})
                 verb = "ALTER" if found.first() else "CREATE"
-                await connection.execute(text(f"{verb} ROLE {name} LOGIN PASSWORD '{_verifier(password)}'"))
+                await connection.exec_driver_sql(f"{verb} ROLE {name} LOGIN PASSWORD '{_verifier(password)}'")
                 await connection.execute(text(f"GRANT {', '.join(LOGINS[name])} TO {name}"))
     finally:
         await engine.dispose()

@@ -40,11 +40,10 @@ async def test_a_login_takes_on_its_role_and_no_other(settings: Settings, logins
             "DELETE FROM audit_event",
             "CREATE TABLE public.mine ()",
             "CREATE ROLE r",
+            "INSERT INTO audit_event (xid) VALUES ('1')",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute("INSERT INTO audit_event (id, xid) VALUES (1, '1')")
     finally:
         await connection.close()
 
