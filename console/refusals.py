@@ -1,10 +1,18 @@
 """What acts refuse, in the reader's language. They say it in English, as the API and the command line do."""
 
-import re
-from functools import lru_cache
-from typing import Final
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
 
-from console.i18n import gettext, marked, stored
+from console.i18n import marked, stored
+from console.retelling import Sentences, Teller
+from console.views.dead_letters import STATES as LETTER_STATES
+from console.views.lists import LISTS
+from console.views.people import ROLES
+from console.views.recorded import retold
+from console.views.verdicts import DISPOSITION_REASONS
+from console.views.words import ENTITY_TITLES, LABELS, RUN_STATUSES, inside
+from core.base.terms import DeadLetterState, DispositionReason, EntityKind, EntityList, Label, Role, RunStatus
 
 _WITH_VALUES: Final = (
     marked("this needs the role %(role)s; yours is %(own)s"),
@@ -30,6 +38,12 @@ _WITH_VALUES: Final = (
     marked("something went wrong on our side. Quote incident %(incident)s"),
 )
 _WITHOUT: Final = (
+    marked("a candidate"),
+    marked("a shadow already"),
+    marked("the champion"),
+    marked("retired"),
+    marked("refused already"),
+    marked("no reason was recorded"),
     marked("PostgreSQL does not answer"),
     marked("PostgreSQL does not take work now"),
     marked("PostgreSQL closed the connection"),
@@ -43,22 +57,36 @@ _WITHOUT: Final = (
 """The servers' and the framework's own."""
 
 
-@lru_cache(maxsize=1)
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    def pattern(message: str) -> str:
-        parts = re.split(r"%\((\w+)\)s", message)
-        return "".join(re.escape(part) if place % 2 == 0 else f"(?P<{part}>.+)" for place, part in enumerate(parts))
+def _of(kind: type[StrEnum], words: Mapping[Any, str]) -> Teller:
+    """Of an enum's value; whatever else stood there stays."""
+    return lambda value: inside(words[kind(value)]) if value in set(kind) else stored(value)
 
-    return tuple((re.compile(pattern(message), re.IGNORECASE), message) for message in _WITH_VALUES)
+
+_SENTENCES: Final = Sentences(
+    _WITH_VALUES,
+    {
+        "role": _of(Role, ROLES),
+        "own": _of(Role, ROLES),
+        "status": _of(RunStatus, RUN_STATUSES),
+        "list": _of(EntityList, LISTS),
+        "kind": _of(EntityKind, ENTITY_TITLES),
+        "how": _of(DeadLetterState, LETTER_STATES),
+        "label": _of(Label, LABELS),
+        "reason": _of(DispositionReason, DISPOSITION_REASONS),
+        "reasons": retold,
+        "name": str,
+        "who": str,
+    },
+    stored,
+)
 
 
 def told(detail: str) -> str:
     """A sentence, as a person reads it. What no catalogue knows stays as it was said."""
     plain = detail.rstrip(".")
-    for pattern, message in _patterns():
-        found = pattern.fullmatch(plain)
-        if found:
-            return _sentence(gettext(message, **{name: stored(value) for name, value in found.groupdict().items()}))
+    found = _SENTENCES.told(plain)
+    if found is not None:
+        return _sentence(found)
     for written in (detail, plain):
         known = stored(written)
         if known != written:

@@ -42,6 +42,7 @@ from console.pages import (
 )
 from console.reading import ReaderMiddleware
 from console.stream import alert_stream, live_updates, models_stream, queue_stream
+from console.views.people import ROLES
 
 __all__ = ["live_updates", "make_console_router", "static_router", "template_config"]
 
@@ -148,7 +149,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     teach(environment)
-    environment.globals |= {"asset": ASSETS.href, "shortcuts": shortcuts}
+    environment.globals |= {"asset": ASSETS.href, "shortcuts": shortcuts, "roles": ROLES}
     return environment
 
 

@@ -11,8 +11,18 @@ from console.access import ConsoleRequest, require, resources_of
 from console.i18n import gettext as _
 from console.shell import Page, is_fragment, render
 from console.trail import read_asked, with_payment
-from console.views.audit import ACTIONS, ACTOR_TYPES, RESULTS, audit_row, page_of, sealing, trail_href, user_ids
-from console.views.trail import check_state, object_word, timeline
+from console.views.audit import (
+    ACTIONS,
+    ACTOR_TYPES,
+    RESULTS,
+    audit_row,
+    object_word,
+    page_of,
+    sealing,
+    trail_href,
+    user_ids,
+)
+from console.views.trail import check_state, timeline
 from core.acts.audit_check import last_check
 from core.acts.audit_proof import prove
 from core.base.clock import utc_now

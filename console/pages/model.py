@@ -15,11 +15,10 @@ from console.views.audit import user_ids
 from console.views.models import actors_in, agreed
 from console.views.report import report
 from console.views.watch import watch
-from console.views.words import STAGES
 from core.base.clock import rfc3339, utc_now
 from core.base.errors import NotFound
 from core.base.ids import ModelId
-from core.base.terms import ModelStage, Role
+from core.base.terms import Language, Role
 from core.infra.postgres import UnitOfWork
 from core.stores import people, policy
 from core.tables.policy import RegisteredModel
@@ -74,14 +73,8 @@ async def model_json(request: ConsoleRequest, model_id: FromPath[str]) -> Respon
 
 @get("/models/{model_id:str}/card.md", guards=[require(Role.VIEWER)])
 async def model_markdown(request: ConsoleRequest, model_id: FromPath[str]) -> Response[str]:
-    """The model card, to keep beside the model or to hand to an auditor."""
+    """The model card, to keep beside the model or to hand to an auditor: in English, whoever takes it."""
     async with resources_of(request).postgres.reading() as work:
         model = await _model(work, model_id)
-    card = model_card(
-        model.id,
-        model.metrics,
-        model.lineage,
-        stage=STAGES[ModelStage(model.stage)],
-        trained_at=rfc3339(model.trained_at),
-    )
-    return Response(card, media_type="text/markdown")
+    card = model_card(model.id, model.metrics, model.lineage, stage=model.stage, trained_at=rfc3339(model.trained_at))
+    return Response(card, media_type="text/markdown", headers={"Content-Language": Language.EN.value})

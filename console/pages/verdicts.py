@@ -21,7 +21,7 @@ from console.desk import (
     version_of,
 )
 from console.shell import Page
-from console.views.verdicts import entry_end, reason_words
+from console.views.verdicts import DISPOSITION_REASONS, entry_end
 from core.acts import verdicts
 from core.acts.lists import NewEntry
 from core.acts.verdicts import Ruling
@@ -107,5 +107,5 @@ async def _entry(work: UnitOfWork, alert_id: UUID, data: Form) -> NewEntry | Non
     ident, ends = getattr(payment, ENTITY_COLUMNS[kind]), entry_end(data.get("ends", ""), utc_now())
     if not ident or ends is None:
         raise InvalidInput("choose what goes onto the list, and for how long")
-    words, note = reason_words(_label_and_reason(data)[1]), " ".join(data.get("note", "").split())[:200]
+    words, note = DISPOSITION_REASONS[_label_and_reason(data)[1]], " ".join(data.get("note", "").split())[:200]
     return NewEntry(entity_list, kind, ident, f"{words}: {note}" if note else words, ends, AlertId(alert_id))

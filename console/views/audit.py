@@ -10,7 +10,8 @@ from uuid import UUID
 
 from console.i18n import Words, marked
 from console.i18n import gettext as _
-from console.views.words import Moment, ago, compact, count, middle, moment
+from console.views.details import detail_line
+from console.views.words import Moment, ago, count, inside, middle, moment
 from core.acts.audit import recomputed_leaf
 from core.base.terms import Action, ActorType, Result
 from core.stores.seals import Unsealed
@@ -80,6 +81,32 @@ RESULTS: Final = Words({Result.DONE: marked("Done"), Result.REFUSED: marked("Ref
 ACTOR_TYPES: Final = Words(
     {ActorType.USER: marked("User"), ActorType.API_KEY: marked("API key"), ActorType.SYSTEM: marked("System")}
 )
+
+
+OBJECTS: Final = Words(
+    {
+        "alert": marked("Alert"),
+        "transaction": marked("Payment"),
+        "model": marked("Model"),
+        "training_run": marked("Training"),
+        "dead_letter": marked("Dead letter"),
+        "user": marked("User"),
+        "source": marked("Source"),
+        "source_key": marked("API key"),
+        "policy": marked("Policy"),
+        "list_entry": marked("List entry"),
+        "audit_seal": marked("Seal"),
+        "audit_event": marked("Audit events"),
+        "database": marked("Database"),
+        "features": marked("Features"),
+        "view": marked("View of the queue"),
+        "api_key": marked("API key"),
+    }
+)
+
+
+def object_word(kind: str) -> str:
+    return OBJECTS.get(kind) or kind.replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True)
@@ -181,6 +208,7 @@ def _is_uuid(text: str) -> bool:
 
 def audit_row(row: AuditEvent, names: Mapping[UUID, str], now: datetime, seals: Mapping[int, int]) -> AuditRow:
     detail = json.loads(row.detail) if row.detail else {}
+    kind = inside(object_word(row.subject_type))
     linked = row.subject_type not in {"alert", "dead_letter", "transaction"} or _is_uuid(row.subject_id)
     return AuditRow(
         id=row.id or 0,
@@ -189,14 +217,14 @@ def audit_row(row: AuditEvent, names: Mapping[UUID, str], now: datetime, seals: 
         actor_title=f"{row.actor_type}:{row.actor_id}",
         action=ACTIONS[Action(row.action)],
         action_key=row.action,
-        subject=f"{row.subject_type.replace('_', ' ')} {row.subject_id}",
-        subject_short=f"{row.subject_type.replace('_', ' ')} {middle(row.subject_id)}",
+        subject=f"{kind} {row.subject_id}",
+        subject_short=f"{kind} {middle(row.subject_id)}",
         subject_href=page_of(row.subject_type, row.subject_id) if linked else "",
         timeline_href=trail_href({"object": f"{row.subject_type}:{row.subject_id}"}),
         result=RESULTS[Result(row.result)],
         refused=row.result == Result.REFUSED.value,
         detail=json.dumps(detail, indent=2, ensure_ascii=False, sort_keys=True) if detail else "",
-        summary=summary_of(detail),
+        summary=detail_line(detail),
         intact=recomputed_leaf(row) == row.leaf,
         seal=str(seals.get(row.xid, "")),
         proof_href=f"/audit/{row.event_id}/proof",
@@ -206,17 +234,3 @@ def audit_row(row: AuditEvent, names: Mapping[UUID, str], now: datetime, seals: 
 def trail_href(given: Mapping[str, str], *, before: str = "") -> str:
     query = {name: value for name, value in {**given, "before": before}.items() if value}
     return f"/audit?{urlencode(query)}" if query else "/audit"
-
-
-def summary_of(detail: Mapping[str, object]) -> str:
-    """`label: fraud, version: 2`: plain values only, without times and hashes, which the full detail shows."""
-    plain = {
-        key: value
-        for key, value in detail.items()
-        if isinstance(value, (str, int, float, bool)) and not key.endswith(("_at", "_sha")) and len(str(value)) <= 60
-    }
-    return ", ".join(f"{key.replace('_', ' ')}: {_short(value)}" for key, value in plain.items())
-
-
-def _short(value: object) -> str:
-    return compact(value) if isinstance(value, float) else str(value)

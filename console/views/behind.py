@@ -9,12 +9,12 @@ from uuid import UUID
 from console.i18n import gettext as _
 from console.i18n import ngettext, reader
 from console.views.payments import payment_row
+from console.views.reasons import reason_text
 from console.views.words import count, money
 from core.stores.evidence import Behind, Slice
 from core.tables.flow import Decision, Transaction
 from models.features.catalogue import LANGUAGES
 from models.scoring.evidence import AMOUNTS, FRAUDS, LABELS, PAIR, PLACES, Evidence
-from models.scoring.telling import retell
 
 
 def behind(
@@ -38,7 +38,7 @@ def behind(
     href = f"/transactions/{row.uid}/reasons/{reason['code']}?page="
     return {
         "code": reason["code"],
-        "reason_text": retell([reason], row.currency, reader().language)[0]["text"],
+        "reason_text": reason_text(reason, row.currency),
         "what": what(sought, found),
         "differs": differs(sought, found),
         "rows": rows,

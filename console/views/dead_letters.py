@@ -13,7 +13,8 @@ from console.i18n import Words, marked, ngettext
 from console.i18n import gettext as _
 from console.views.audit import actor_name
 from console.views.evidence import Fact
-from console.views.words import Moment, count, maybe_moment, middle, moment, money
+from console.views.recorded import retold
+from console.views.words import LABEL_SOURCES, LABELS, Moment, count, maybe_moment, middle, moment, money
 from core.acts.dead_letters import message_of
 from core.base.cards import without_card_numbers, without_long_numbers
 from core.base.clock import from_ms
@@ -28,6 +29,35 @@ STATES: Final = Words(
         DeadLetterState.DISCARDED: marked("Discarded"),
     }
 )
+FIELDS: Final = Words(
+    {
+        "uid": marked("Id"),
+        "source_id": marked("Source"),
+        "transaction_id": marked("Payment id"),
+        "transaction_uid": marked("Payment"),
+        "occurred_at_ms": marked("Time"),
+        "accepted_at_ms": marked("Accepted"),
+        "reported_at_ms": marked("Reported"),
+        "amount_minor": marked("Amount in minor units"),
+        "currency": marked("Currency"),
+        "customer_id": marked("Customer"),
+        "card_id": marked("Card"),
+        "merchant_id": marked("Merchant"),
+        "merchant_category": marked("Merchant category"),
+        "merchant_country": marked("Merchant country"),
+        "billing_country": marked("Billing country"),
+        "channel": marked("Channel"),
+        "device_id": marked("Device"),
+        "ip": marked("IP address"),
+        "email_hash": marked("Hash of the e-mail address"),
+        "latitude": marked("Latitude"),
+        "longitude": marked("Longitude"),
+        "label": marked("Label"),
+        "label_source": marked("Source of the label"),
+        "run_id": marked("Training"),
+    }
+)
+"""Of messages. Attributes are called as their source calls them."""
 SHOWN: Final = 20
 """Payments or labels of one message."""
 _RAW_BYTES: Final = 4096
@@ -74,6 +104,10 @@ def listing_href(show: str, reason: str, after: str = "") -> str:
     return f"/dead-letters?{urlencode(query)}" if query else "/dead-letters"
 
 
+def reason_words(reason: str) -> str:
+    return without_card_numbers(retold(reason))
+
+
 def letter_row(row: DeadLetter, now: datetime) -> LetterRow:
     uid = str(row.transaction_uid) if row.transaction_uid else ""
     many = (
@@ -85,7 +119,7 @@ def letter_row(row: DeadLetter, now: datetime) -> LetterRow:
         id=str(row.id),
         href=f"/dead-letters/{row.id}",
         queue=row.queue or _("not known"),
-        reason=without_card_numbers(row.reason),
+        reason=reason_words(row.reason),
         died=moment(row.died_at, now),
         payment=middle(uid) or many,
         payment_href=f"/transactions/{uid}" if uid else "",
@@ -155,8 +189,8 @@ def _left_out(number: int, noun: str) -> str:
 
 def _payment(payment: Payment, now: datetime) -> Part:
     part = _plain(_("Payment"), f"/transactions/{payment.uid}", payment, now)
-    amount = Fact(_("Amount"), money(payment.amount_minor, payment.currency))
-    return Part(part.title, part.href, [amount, *(fact for fact in part.facts if fact.title != "Amount minor")])
+    amount, minor = Fact(_("Amount"), money(payment.amount_minor, payment.currency)), FIELDS["amount_minor"]
+    return Part(part.title, part.href, [amount, *(fact for fact in part.facts if fact.title != minor)])
 
 
 def _plain(title: str, href: str, carried: msgspec.Struct, now: datetime) -> Part:
@@ -167,11 +201,12 @@ def _plain(title: str, href: str, carried: msgspec.Struct, now: datetime) -> Par
 
 
 def _facts(name: str, value: Any, now: datetime) -> list[Fact]:
-    title = name.removesuffix("_ms").replace("_", " ").capitalize()
+    title = FIELDS.get(name) or name.removesuffix("_ms").replace("_", " ").capitalize()
     if name.endswith("_ms") and isinstance(value, int):
         return [Fact(title, "", moment=moment(from_ms(value), now))]
     if isinstance(value, dict):
         return [fact for key, inner in value.items() for fact in _facts(str(key), inner, now)]
     if value is None or name in ("type", "v"):
         return []
-    return [Fact(title, without_card_numbers(str(value)), mono=name.endswith(("id", "uid")))]
+    words = LABELS.get(value) if name == "label" else LABEL_SOURCES.get(value) if name == "label_source" else None
+    return [Fact(title, words or without_card_numbers(str(value)), mono=name.endswith(("id", "uid")))]

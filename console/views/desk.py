@@ -16,11 +16,11 @@ from console.views.audit import ACTIONS, actor_name, user_ids
 from console.views.notes import note_html
 from console.views.payments import LabelRow, label_row
 from console.views.queue import people_in, status_words
-from console.views.verdicts import reason_words, said
-from console.views.words import LABELS, Moment, ago, maybe_moment, moment, money
+from console.views.verdicts import DISPOSITION_REASONS, said
+from console.views.words import LABEL_SOURCES, LABELS, OUTCOMES, Moment, ago, maybe_moment, moment, money
 from core.base.clock import rfc3339
 from core.base.errors import NotAllowedNow, RondaError, StaleVersion
-from core.base.terms import Action, ActorType, AlertStatus, DispositionReason, Label
+from core.base.terms import Action, ActorType, AlertStatus, DispositionReason, Label, LabelSource, Outcome
 from core.tables.casework import Alert, Note, TransactionLabel, Verdict
 from core.tables.ledger import AuditEvent
 from core.tables.people import User
@@ -105,10 +105,10 @@ def _detail(event: AuditEvent) -> dict[str, Any]:
 def event_words(event: AuditEvent, names: Mapping[UUID, str]) -> str:
     """What was done, with what a person reads of its detail: no ids, no times."""
     detail, words = _detail(event), ACTIONS[Action(event.action)].lower()
-    parts = [str(detail[key]) for key in ("outcome",) if key in detail]
+    parts = [OUTCOMES[Outcome(detail["outcome"])].lower()] if detail.get("outcome") in set(Outcome) else []
     if detail.get("label"):
         parts.append(said(detail["label"], detail.get("reason")).lower())
-    parts += [str(detail["source"])] if "source" in detail else []
+    parts += [LABEL_SOURCES[LabelSource(detail["source"])].lower()] if detail.get("source") in set(LabelSource) else []
     if detail.get("to"):
         parts.append(_("to %(name)s", name=names.get(UUID(detail["to"]), _("a former user"))))
     if detail.get("how") == "next":
@@ -215,7 +215,9 @@ def desk(
         closed=alert.status == AlertStatus.CLOSED.value,
         disposition=alert.disposition or "",
         disposition_words=LABELS[Label(alert.disposition)] if alert.disposition else "",
-        reason_words=reason_words(DispositionReason(alert.disposition_reason)) if alert.disposition_reason else "",
+        reason_words=DISPOSITION_REASONS[DispositionReason(alert.disposition_reason)]
+        if alert.disposition_reason
+        else "",
         lapsed=lapsed(alert, events, me, now),
         undo=undo,
         notes=[_note(note, names, now) for note in notes],

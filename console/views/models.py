@@ -8,8 +8,9 @@ from uuid import UUID
 
 from console.i18n import gettext as _
 from console.views.audit import actor_name
-from console.views.features import title_of, with_titles
+from console.views.features import title_of
 from console.views.plots import Plot, precision_recall, reliability
+from console.views.recorded import gate_name, retold
 from console.views.words import (
     RUN_STATUSES,
     STAGES,
@@ -128,7 +129,7 @@ def model_card(
     """`reader`: the actor who looks, as `requested_by` writes one."""
     review, decline = _thresholds(model, policy)
     gates = [
-        Gate(gate["name"].replace("_", " ").capitalize(), bool(gate["passed"]), _sentence(gate["detail"]))
+        Gate(gate_name(gate["name"]), bool(gate["passed"]), _sentence(gate["detail"]))
         for gate in model.metrics.get("gates") or []
     ]
     return ModelCard(
@@ -155,7 +156,7 @@ def model_card(
 
 def _sentence(text: str) -> str:
     """Of a gate, or of a person who refused the model."""
-    plain = with_titles(text)
+    plain = retold(text)
     return plain[:1].upper() + plain[1:]
 
 
@@ -211,7 +212,7 @@ def run_row(run: TrainingRun, names: Mapping[UUID, str], now: datetime) -> RunRo
         id=str(run.id),
         status=RUN_STATUSES[RunStatus(run.status)],
         kind=run.status,
-        step=run.step,
+        step=retold(run.step),
         percent=percent(run.progress),
         progress=f"{run.progress * 100:.0f}",
         requested=moment(run.requested_at, now),

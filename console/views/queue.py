@@ -9,6 +9,7 @@ from uuid import UUID
 from console.i18n import Words, marked, reader
 from console.i18n import gettext as _
 from console.views.lists import hit_words
+from console.views.recorded import retold
 from console.views.words import (
     LABELS,
     OUTCOMES,
@@ -26,6 +27,7 @@ from core.base.due import due_state
 from core.base.terms import AlertStatus, DueState, EntityKind, Label, Language, Outcome
 from core.tables.casework import Alert
 from models.features.catalogue import LANGUAGES
+from models.scoring.telling import retell
 
 _CONTROL_REASON: Final = marked("Approved, and drawn by chance to be looked at")
 
@@ -94,12 +96,14 @@ class AlertRow:
 
 def reason_words(alert: Alert) -> str:
     """The sentence the alert was opened with; where it is not to be had in the reader's language, what it is about."""
-    known = hit_words(alert.top_reason)
     language = reader().language
-    if language is Language.EN or known != alert.top_reason:
-        return known
-    about = LANGUAGES[language].GROUPS.get(alert.reason_code or "", "")
-    return f"{about[:1].upper()}{about[1:]}" if about else known
+    if language is Language.EN:
+        return alert.top_reason
+    told = retell(alert.reason_features or [], alert.currency, language)
+    if told is not None:
+        return told
+    about = LANGUAGES[language].GROUPS.get(alert.reason_code, "")
+    return f"{about[:1].upper()}{about[1:]}" if about else retold(hit_words(alert.top_reason))
 
 
 def people_in(alerts: Sequence[Alert]) -> list[UUID]:

@@ -7,7 +7,9 @@ from typing import Any, Final
 from console.i18n import gettext as _
 from console.i18n import ngettext, reader
 from console.views.features import FEATURE_OF, feature_value, title_of
+from console.views.recorded import retold
 from console.views.words import compact, count, signed, span
+from core.base.terms import Language
 from core.tables.flow import Transaction
 from models.scoring.evidence import FRAUDS, Evidence
 from models.scoring.telling import retell
@@ -36,7 +38,10 @@ class BehindLink:
 
 @dataclass(frozen=True)
 class Reason:
+    """lang: the language of a text that is not to be had in the reader's; empty otherwise."""
+
     text: str
+    lang: str
     direction: str
     strength: int
     """1 to 3: how much it moves the odds (less than double, up to four times, more)."""
@@ -51,6 +56,12 @@ def strength(contribution: float) -> int:
     return 1 if size < 0.693 else 2 if size < 1.386 else 3
 
 
+def reason_text(stored: Mapping[str, Any], currency: str) -> str:
+    """What the model did not say, the scorer did; a reason of an older catalogue keeps its words."""
+    told = retell(stored.get("features", []), currency, reader().language)
+    return retold(stored["text"]) if told is None else told
+
+
 def reason(stored: Mapping[str, Any], row: Transaction) -> Reason:
     features = [
         ReasonFeature(
@@ -61,8 +72,10 @@ def reason(stored: Mapping[str, Any], row: Transaction) -> Reason:
         )
         for part in stored.get("features", [])[:FEATURES_A_REASON]
     ]
+    text = reason_text(stored, row.currency)
     return Reason(
-        text=retell([stored], row.currency, reader().language)[0]["text"],
+        text=text,
+        lang="" if reader().language is Language.EN or text != stored["text"] else Language.EN.value,
         direction=stored["direction"],
         strength=strength(stored["contribution"]),
         contribution=signed(stored["contribution"]),

@@ -22,6 +22,18 @@ SEGMENTS: Final = Words(
 )
 
 
+_PARTS: Final = Words(
+    {
+        "lowest quarter": marked("lowest quarter"),
+        "below the median": marked("below the median"),
+        "above the median": marked("above the median"),
+        "highest quarter": marked("highest quarter"),
+        "new (less than 7 days)": marked("new (less than 7 days)"),
+        "young (less than 30 days)": marked("young (less than 30 days)"),
+        "old (30 days and more)": marked("old (30 days and more)"),
+    }
+)
+"""Of amounts and customers; the parts of the others are called as payments call them."""
 _SILENT: Final = 3
 
 
@@ -105,10 +117,14 @@ def _rows(group: Sequence[Mapping[str, Any]]) -> list[SegmentRow]:
     return [*shown, replace(_segment({"name": _("%(count)s more", count=len(rest)), **together}), rest=True)]
 
 
+def segment_name(name: str) -> str:
+    return _PARTS.get(name) or name
+
+
 def _segment(row: Mapping[str, Any]) -> SegmentRow:
     precision = row.get("average_precision")
     return SegmentRow(
-        name=str(row["name"]),
+        name=segment_name(str(row["name"])),
         payments=count(row["payments"]),
         frauds=count(row["frauds"]),
         average_precision=_("too few frauds") if precision is None else number(precision),

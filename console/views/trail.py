@@ -8,35 +8,15 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from console.i18n import Words, marked, ngettext
 from console.i18n import gettext as _
-from console.views.audit import AuditRow, actor_name, audit_row
+from console.i18n import ngettext
+from console.views.audit import AuditRow, actor_name, audit_row, object_word
 from console.views.desk import event_words
-from console.views.words import Moment, count, moment, percent
+from console.views.recorded import retold
+from console.views.words import Moment, count, inside, moment, percent
 from core.acts.audit_check import Checked
 from core.base.clock import exact_text
 from core.tables.ledger import AuditEvent, AuditSeal
-
-OBJECTS = Words(
-    {
-        "alert": marked("Alert"),
-        "transaction": marked("Payment"),
-        "model": marked("Model"),
-        "training_run": marked("Training"),
-        "dead_letter": marked("Dead letter"),
-        "user": marked("User"),
-        "source": marked("Source"),
-        "source_key": marked("API key"),
-        "policy": marked("Policy"),
-        "list_entry": marked("List entry"),
-        "audit_seal": marked("Seal"),
-        "database": marked("Database"),
-    }
-)
-
-
-def object_word(kind: str) -> str:
-    return OBJECTS.get(kind) or kind.replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True)
@@ -65,7 +45,7 @@ def timeline(
     days: list[TimelineDay] = []
     for event in events:
         row = audit_row(event, names, now, seals)
-        other = "" if (event.subject_type, event.subject_id) == subject else object_word(event.subject_type).lower()
+        other = "" if (event.subject_type, event.subject_id) == subject else inside(object_word(event.subject_type))
         entry = TimelineEntry(row, event_words(event, names), other)
         day = row.at.full.partition(",")[0]
         if not days or days[-1].day != day:
@@ -121,7 +101,7 @@ def check_state(
         level="bad" if checked.faults else "good" if done else "warn",
         percent=f"{share * 100:.0f}",
         share=percent(share),
-        findings=checked.found,
+        findings=tuple(retold(finding) for finding in checked.found),
         more=_("and %(number)s more", number=count(left_out)) if left_out > 0 else "",
         at=moment(checked.at, now),
         who=actor_name(*checked.by, names),

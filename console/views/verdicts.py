@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from console.i18n import Words, marked
 from console.i18n import gettext as _
 from console.views.words import ENTITIES, LABELS, middle
 from core.base.terms import REASONS, DispositionReason, EntityKind, EntityList, Label
@@ -14,27 +15,26 @@ from core.tables.flow import Transaction
 ICONS: Final = {Label.FRAUD: "circle-x", Label.LEGITIMATE: "circle-check", Label.UNSURE: "circle-question-mark"}
 ENDS: Final = {"1": timedelta(days=1), "7": timedelta(days=7), "30": timedelta(days=30)}
 """How long an entry lasts that goes onto a list with a decision; what lasts longer is put there on the lists' own page."""
-
-
-def reason_words(reason: DispositionReason) -> str:
-    return {
-        DispositionReason.ACCOUNT_TAKEOVER: _("Account takeover"),
-        DispositionReason.STOLEN_CARD: _("Stolen card"),
-        DispositionReason.CARD_TESTING: _("Card testing"),
-        DispositionReason.FALSE_IDENTITY: _("False identity"),
-        DispositionReason.SCAM: _("Scam victim"),
-        DispositionReason.FRIENDLY_FRAUD: _("Friendly fraud"),
-        DispositionReason.OTHER_FRAUD: _("Other fraud"),
-        DispositionReason.KNOWN_CUSTOMER: _("Usual for them"),
-        DispositionReason.CONFIRMED: _("Customer confirmed"),
-        DispositionReason.TRAVEL: _("Travel"),
-        DispositionReason.ONE_OFF: _("Plausible one-off"),
-        DispositionReason.TEST_PAYMENT: _("Test payment"),
-        DispositionReason.OTHER_LEGITIMATE: _("Other honest reason"),
-        DispositionReason.NOT_ENOUGH: _("Not enough to tell"),
-        DispositionReason.NOT_REACHED: _("Customer not reached"),
-        DispositionReason.CONTRADICTORY: _("Signs contradict"),
-    }[reason]
+DISPOSITION_REASONS: Final = Words(
+    {
+        DispositionReason.ACCOUNT_TAKEOVER: marked("Account takeover"),
+        DispositionReason.STOLEN_CARD: marked("Stolen card"),
+        DispositionReason.CARD_TESTING: marked("Card testing"),
+        DispositionReason.FALSE_IDENTITY: marked("False identity"),
+        DispositionReason.SCAM: marked("Scam victim"),
+        DispositionReason.FRIENDLY_FRAUD: marked("Friendly fraud"),
+        DispositionReason.OTHER_FRAUD: marked("Other fraud"),
+        DispositionReason.KNOWN_CUSTOMER: marked("Usual for them"),
+        DispositionReason.CONFIRMED: marked("Customer confirmed"),
+        DispositionReason.TRAVEL: marked("Travel"),
+        DispositionReason.ONE_OFF: marked("Plausible one-off"),
+        DispositionReason.TEST_PAYMENT: marked("Test payment"),
+        DispositionReason.OTHER_LEGITIMATE: marked("Other honest reason"),
+        DispositionReason.NOT_ENOUGH: marked("Not enough to tell"),
+        DispositionReason.NOT_REACHED: marked("Customer not reached"),
+        DispositionReason.CONTRADICTORY: marked("Signs contradict"),
+    }
+)
 
 
 def list_words(entity_list: EntityList) -> str:
@@ -71,7 +71,7 @@ def label_choices(label: str = "", reason: str = "") -> list[LabelChoice]:
             LABELS[key],
             ICONS[key],
             key.value == label,
-            [Choice(why.value, reason_words(why), why.value == reason) for why in reasons],
+            [Choice(why.value, DISPOSITION_REASONS[why], why.value == reason) for why in reasons],
         )
         for key, reasons in REASONS.items()
     ]
@@ -80,7 +80,7 @@ def label_choices(label: str = "", reason: str = "") -> list[LabelChoice]:
 def said(label: str | None, reason: str | None) -> str:
     """`Fraud, stolen card`."""
     words = LABELS[Label(label)] if label else ""
-    return f"{words}, {reason_words(DispositionReason(reason)).lower()}" if reason else words
+    return f"{words}, {DISPOSITION_REASONS[DispositionReason(reason)].lower()}" if reason else words
 
 
 def list_choices(chosen: str = "") -> list[Choice]:

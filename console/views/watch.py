@@ -8,9 +8,10 @@ from typing import Any, Final
 from console.i18n import gettext as _
 from console.i18n import ngettext, reader
 from console.views.curves import arrival, day, weekly
-from console.views.features import title_of, with_titles
+from console.views.features import title_of
 from console.views.figures import spread, written
 from console.views.plots import Plot
+from console.views.recorded import retold
 from console.views.words import LABELS, Moment, compact, count, moment, number, percent, span
 from core.base.clock import rfc3339
 from core.base.terms import Label
@@ -100,7 +101,7 @@ def watch(row: ModelWatch, now: datetime, last_asked: datetime | None = None) ->
     return Watch(
         measured=moment(row.measured_at, now),
         window=_window(row.window_from, row.window_until),
-        notes=[_sentence(note) for note in figures.get("notes") or []],
+        notes=[_sentence(retold(note)) for note in figures.get("notes") or []],
         proposal=proposal(row, now, last_asked),
         score=_drift({**figures["score"], "feature": "score"}) if figures.get("score") else None,
         drift=[*moved, *still[:DRIFT_SHOWN]],
@@ -121,9 +122,9 @@ def proposal(row: ModelWatch, now: datetime, last_asked: datetime | None) -> Pro
     if not row.proposal:
         return None
     return Proposal(
-        reasons=[_sentence(with_titles(reason["text"])) for reason in row.proposal["reasons"]],
+        reasons=[_sentence(retold(reason["text"])) for reason in row.proposal["reasons"]],
         asked=bool(row.proposal.get("training")),
-        held_back=_sentence(row.proposal.get("held_back") or ""),
+        held_back=_sentence(retold(row.proposal.get("held_back") or "")),
         answered=last_asked is not None and last_asked > row.measured_at,
         href=f"/models/{row.model_id}#monitoring",
         measured=moment(row.measured_at, now),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from console.i18n import gettext as _
 from console.views.features import feature_value, title_of
+from console.views.lists import hit_words
 from console.views.words import OUTCOMES, Score, middle, moment, money, score
 from console.what_if import NEW_DEVICE, Desk, Lent, Wish
 from core.base.money import to_major
@@ -91,7 +92,7 @@ def amount_text(desk: Desk, wish: Wish) -> str:
 
 
 def verdict(said: Said) -> Verdict:
-    return Verdict(score(said.score), OUTCOMES[said.outcome], said.outcome.value, said.hits)
+    return Verdict(score(said.score), OUTCOMES[said.outcome], said.outcome.value, [hit_words(hit) for hit in said.hits])
 
 
 def moved(desk: Desk, features: Sequence[float | None]) -> list[Moved]:

@@ -70,7 +70,7 @@ FEATURES_STATUSES: Final = Words(
         FeaturesStatus.ABSENT: marked("Absent: this payment could not be scored, so it is left to a person"),
     }
 )
-_ENTITY_TITLES: Final = Words(
+ENTITY_TITLES: Final = Words(
     {
         EntityKind.CUSTOMER: marked("Customer"),
         EntityKind.CARD: marked("Card"),
@@ -92,7 +92,7 @@ class _Entities(Mapping[EntityKind, tuple[str, str]]):
     """Title and icon."""
 
     def __getitem__(self, kind: EntityKind) -> tuple[str, str]:
-        return _ENTITY_TITLES[kind], _ENTITY_ICONS[kind]
+        return ENTITY_TITLES[kind], _ENTITY_ICONS[kind]
 
     def __iter__(self) -> Iterator[EntityKind]:
         return iter(EntityKind)
@@ -157,6 +157,11 @@ def short_money(hundredths: float, currency: str | None) -> str:
     major = hundredths / 100
     size, letter = next(((size, _(letter)) for size, letter in _SHORT if abs(major) >= size), (1.0, ""))
     return f"{symbol}{gap}{compact(major / size)}{letter}"
+
+
+def inside(words: str) -> str:
+    """A title as it stands inside a sentence: `deny`, but `IP address`."""
+    return words if words[1:2].isupper() else f"{words[:1].lower()}{words[1:]}"
 
 
 def span(low: str, high: str) -> str:

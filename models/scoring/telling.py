@@ -28,16 +28,10 @@ def tell(features: Sequence[Mapping[str, Any]], currency: str, language: Languag
     return ". ".join(part[0].upper() + part[1:] for part in parts) + "."
 
 
-def retell(
-    reasons: Sequence[Mapping[str, Any]], currency: str, language: Language = Language.EN
-) -> list[dict[str, Any]]:
-    """Stored reasons with their texts in `language`. A reason with features of another catalogue keeps the text it was stored with."""
-    told = []
-    for reason in reasons:
-        features = reason.get("features", [])
-        known = bool(features) and all(part["name"] in _BY_NAME for part in features)
-        told.append({**reason, "text": tell(features, currency, language) if known else reason["text"]})
-    return told
+def retell(features: Sequence[Mapping[str, Any]], currency: str, language: Language) -> str | None:
+    """As `tell`, of stored features; None where there are none or some are of another catalogue."""
+    known = features and all(part["name"] in _BY_NAME for part in features)
+    return tell(features, currency, language) if known else None
 
 
 def _with_usual(part: Mapping[str, Any], currency: str, language: Language) -> str:

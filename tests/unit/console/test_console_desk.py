@@ -44,7 +44,7 @@ def test_every_reason_has_its_words_and_one_label() -> None:
     listed = [reason for reasons in REASONS.values() for reason in reasons]
     assert sorted(listed) == sorted(DispositionReason)
     assert set(REASONS) == set(Label)
-    assert len({verdicts.reason_words(reason) for reason in DispositionReason}) == len(DispositionReason)
+    assert len(set(verdicts.DISPOSITION_REASONS.values())) == len(DispositionReason)
     assert {choice.key for choice in verdicts.list_choices()} == set(EntityList)
 
 

@@ -10,13 +10,16 @@ from console.i18n import Reader, Words, gettext, language_of, marked, ngettext, 
 from console.reading import reader_of
 from console.refusals import told
 from console.views import lists, words
+from console.views.queue import reason_words
 from core.base.ids import new_uuid
 from core.base.terms import Label, Language
 from core.rules import defaults
 from core.tables.casework import Alert
+from workers import verdicts
 
 BRAZIL = Reader(Language.PT_BR, "America/Sao_Paulo")
 NOW = datetime(2026, 11, 24, 1, 30, 5, tzinfo=UTC)
+SEVEN = {"name": "device_velocity_1h_count", "value": 7.0, "contribution": 1.0, "usual": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,19 @@ def test_the_live_queue_draws_a_row_once_for_all_who_read_alike() -> None:
     [
         ("this alert is closed already", "This alert is closed already.", "Este alerta já está encerrado."),
         ("a password has 12 to 256 characters", None, "Uma senha tem de 12 a 256 caracteres."),
-        ("This needs the role lead; yours is viewer.", None, "Isto exige o papel lead; o seu é viewer."),
+        ("This needs the role lead; yours is viewer.", None, "Isto exige o perfil líder; o seu é leitor."),
+        ("this training is done already", None, "Este treinamento já está concluído."),
+        ("this card is on the deny list already", None, "Este cartão já está na lista de bloqueio."),
+        (
+            "stolen_card is no reason for legitimate",
+            "Stolen card is no reason for legitimate.",
+            "Cartão roubado não é um motivo para legítimo.",
+        ),
+        (
+            "only a candidate can begin to shadow; this model is the champion",
+            None,
+            "Só um candidato pode entrar em sombra; este modelo é o campeão.",
+        ),
         ("100% of nothing", "100% of nothing.", "100% of nothing."),
     ],
 )
@@ -119,8 +134,38 @@ def test_what_acts_refuse_is_said_in_the_readers_language(said: str, english: st
         assert told(said) == portuguese
 
 
+@pytest.mark.parametrize(
+    ("alert", "expected"),
+    [
+        (
+            {"reason_code": "device_activity", "reason_features": [SEVEN]},
+            "7 transações neste dispositivo na última hora; o habitual é 1.",
+        ),
+        ({"reason_code": "device_activity", "reason_features": None}, "Atividade do dispositivo"),
+        (
+            {"reason_code": "device_activity", "reason_features": [{**SEVEN, "name": "of_yesterday"}]},
+            "Atividade do dispositivo",
+        ),
+        (
+            {"reason_code": "no_model", "top_reason": verdicts.NO_MODEL},
+            "Decidido só por regras: ainda não há modelo em uso",
+        ),
+        (
+            {"reason_code": "deny_list", "top_reason": "This card is on the deny list: mules"},
+            "Este cartão está na lista de bloqueio: mules",
+        ),
+        ({"reason_code": "own", "top_reason": "A rule of our own"}, "A rule of our own"),
+    ],
+)
+def test_the_queue_tells_the_whole_reason_in_the_readers_language(alert: dict[str, object], expected: str) -> None:
+    row = Alert(**{"currency": "BRL", "top_reason": "7 payments on this device", **alert})
+    assert reason_words(row) == row.top_reason
+    with speaking_to(BRAZIL):
+        assert reason_words(row) == expected
+
+
 def test_the_first_rules_are_told_in_the_readers_language() -> None:
     assert list(lists.FIRST_RULES) == [rule["text"] for rule in defaults.FIRST_RULES]
     with speaking_to(BRAZIL):
-        assert lists.hit_words(lists.FIRST_RULES[0]) == "Dez ou mais pagamentos com este dispositivo em uma hora"
+        assert lists.hit_words(lists.FIRST_RULES[0]) == "Dez ou mais transações com este dispositivo em uma hora"
         assert lists.hit_words("A rule of 100% our own") == "A rule of 100% our own"

@@ -24,6 +24,8 @@ _TRANS = re.compile(r"\{% trans.*?\{% endtrans %\}", re.DOTALL)
 _CODE = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 _LITERAL = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _MARKED = re.compile(r"\b(?:_|ngettext|pgettext|npgettext)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+_OUTPUT = re.compile(r"\{\{\s*'([^']*)'\s+if\b|\belse\s+'([^']*)'\s*\}\}")
+"""What an expression itself puts onto the page."""
 _WORD = re.compile(r"[A-Za-zÀ-ÿ]{2,}")
 _SPOKEN = ("title", "aria-label", "placeholder", "alt", "label", "data-key-title")
 _ASIDE = {"script", "style", "code", "kbd"}
@@ -72,12 +74,12 @@ class Spoken(HTMLParser):
 def unmarked_in(template: str) -> list[str]:
     text = _TRANS.sub(" ", template)
     spoken = Spoken()
-    spoken.feed(_CODE.sub(" ", text))
+    spoken.feed(_CODE.sub(lambda code: " ".join(["", *("".join(said) for said in _OUTPUT.findall(code[0])), ""]), text))
     found = [words.strip() for words in spoken.found if set(_WORD.findall(words)) - NAMES and '="' not in words]
-    for code in re.findall(r"\{\{.*?\}\}|\{% set .*?%\}", text, re.DOTALL):
+    for code in re.findall(r"\{\{.*?\}\}|\{% (?:set|for|call|with) .*?%\}", text, re.DOTALL):
         literals = ["".join(parts) for parts in _LITERAL.findall(_MARKED.sub("", code))]
         found += [each for each in literals if sentence(each)]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def sentence(text: str) -> bool:
@@ -163,6 +165,9 @@ def test_every_sentence_of_a_view_is_marked(path: Path) -> None:
         ("{{ 'Release' if mine else _('Claim') }}", ["Release"]),
         ("{% trans n=count %}One{% pluralize %}{{ n }} things{% endtrans %}", []),
         ("<b>{{ a }} · Ronda</b><kbd>Enter</kbd>", []),
+        ("<td>{{ 'chosen' if row.chosen else '' }}</td>", ["chosen"]),
+        ("<td class=\"{{ 'up' if row.up else 'down' }}\">{{ _('up') if row.up else '' }}</td>", []),
+        ("{% for key, name in [('up', _('Up')), ('down', 'Down')] %}{{ name }}{% endfor %}", ["Down"]),
     ],
 )
 def test_the_check_sees_what_is_not_marked(template: str, seen: list[str]) -> None:

@@ -221,16 +221,16 @@ def test_small_segments_are_counted_together() -> None:
 def test_lineage_of_any_depth_is_titles_and_values() -> None:
     parts = {part.title: {fact.title: fact.value for fact in part.facts} for part in lineage(a_lineage())}
     assert parts["Labels: by source"]["Chargeback"] == "1,204"
-    assert parts["Slices: train"]["Payments"] == "160,000"
+    assert parts["Slices: training"]["Payments"] == "160,000"
     assert parts["Libraries"]["scikit-learn"] == "1.9.1"
-    assert list(parts) == ["In short", "Labels", "Labels: by source", "Slices: train", "Libraries"]
+    assert list(parts) == ["In short", "Labels", "Labels: by source", "Slices: training", "Libraries"]
 
 
 def test_settings_fold_away_and_long_lists_and_hashes_are_shortened() -> None:
     [part] = lineage({"options": {"sha256": "0123456789abcdef" * 4, "names": ["a"] * 40, "none": None, "yes": True}})
     assert part.folded
     values = {fact.title: fact.value for fact in part.facts}
-    assert values == {"Sha256": "012345678…789abcdef", "Names": "40 entries", "None": "none", "Yes": "yes"}
+    assert values == {"sha256": "012345678…789abcdef", "names": "40 entries", "none": "none", "yes": "yes"}
 
 
 def test_agreement_is_told_in_payments_and_alerts() -> None:

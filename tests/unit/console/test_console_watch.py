@@ -75,7 +75,7 @@ def test_what_moved_comes_first_and_the_interval_is_drawn() -> None:
 def test_a_proposal_names_features_by_their_titles_and_words_stay_words() -> None:
     found = proposal(a_look({}, proposal=a_proposal()), NOW, None)
     assert found is not None
-    assert found.reasons[0] == "The scores have moved: PSI 0.31 since 2026-11-02."
+    assert found.reasons[0] == "The scores have moved: PSI 0.31 since 2 Nov 2026."
     assert "customer_velocity" not in found.reasons[1]
     assert found.reasons[1].endswith("amount is still.")
     assert found.href == "/models/0123456789ab#monitoring"

@@ -89,8 +89,8 @@ def test_a_multiple_says_of_what() -> None:
         np.full(len(NAMES), np.nan),
     )
     assert found[0]["text"] == "The amount is 10 times the median of this customer's earlier payments (BRL 94.00)."
-    [told] = retell(found, "BRL", Language.PT_BR)
-    assert told["text"] == "O valor é 10 vezes a mediana das transações anteriores deste cliente (R$ 94,00)."
+    told = retell(found[0]["features"], "BRL", Language.PT_BR)
+    assert told == "O valor é 10 vezes a mediana das transações anteriores deste cliente (R$ 94,00)."
 
 
 @pytest.mark.parametrize(
