@@ -1,6 +1,6 @@
 """From payments, vectors and scores to the rows that a decision writes. No clients, no clock of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -138,6 +138,7 @@ def alert_row(verdict: Verdict, now: datetime, due: DueTimes) -> dict[str, Any]:
         "ip": payment.ip,
         "top_reason": reason.text,
         "reason_code": reason.code,
+        "reason_features": reason.features,
         "reason_vector": reason_vector(verdict.explained.contributions) if verdict.explained else None,
         "catalogue_version": CATALOGUE_VERSION if verdict.explained else None,
         "occurred_at": from_ms(payment.occurred_at_ms),
@@ -149,8 +150,11 @@ def alert_row(verdict: Verdict, now: datetime, due: DueTimes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TopReason:
+    """features: what the model's own sentence is told from."""
+
     code: str
     text: str
+    features: Sequence[Mapping[str, Any]] | None = None
 
 
 _CONTROL = TopReason("control", CONTROL)
@@ -171,7 +175,7 @@ def top_reason(verdict: Verdict) -> TopReason:
     if verdict.status is FeaturesStatus.DEGRADED:
         return decisive[0] if asking and isinstance(asking[0], ListHit) else _NO_FEATURES
     upward = [
-        TopReason(reason["code"], reason["text"])
+        TopReason(reason["code"], reason["text"], reason["features"])
         for reason in (verdict.explained.reasons if verdict.explained else [])
         if reason["direction"] == "up"
     ]

@@ -15,7 +15,16 @@ from core.infra.redis import Redis, ring
 from core.stores import casework, flow
 from core.tables.casework import Alert
 
-_JUDGED = ("outcome", "score", "expected_loss_minor", "top_reason", "reason_code", "reason_vector", "catalogue_version")
+_JUDGED = (
+    "outcome",
+    "score",
+    "expected_loss_minor",
+    "top_reason",
+    "reason_code",
+    "reason_features",
+    "reason_vector",
+    "catalogue_version",
+)
 """What an alert repeats of its decision."""
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import REAL, BigInteger, DateTime, Float, Index, SmallInteger, U
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from core.tables.columns import json_column
+from core.tables.columns import json_column, optional_json_column
 
 _OPEN = text("status <> 'closed'")
 SEARCHED = ("transaction_id", "customer_id", "card_id", "merchant_id", "device_id", "ip")
@@ -68,6 +68,8 @@ class Alert(SQLModel, table=True):
     """The first reason in words."""
     reason_code: str = Field(default="", sa_column_kwargs={"server_default": ""})
     """Of the first reason: a rule's code, a reason code of the model, or why there is neither."""
+    reason_features: list[dict[str, Any]] | None = optional_json_column()
+    """What the first reason is told from in any language, where the model gave it: its `features` as the decision has them."""
     reason_vector: list[float] | None = Field(default=None, sa_type=ARRAY(REAL))
     """Log-odds that each reason group moved the score by, in the catalogue's order of groups: near alerts have near vectors."""
     catalogue_version: int | None = Field(default=None, sa_type=SmallInteger)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -178,3 +178,44 @@ async def test_the_application_makes_the_next_months_and_nothing_else(resources:
         assert await make_partitions(context) == 0
     finally:
         await connection.close()
+
+
+TOLD = """
+INSERT INTO source (id, name, created_at) VALUES ('shop', 'shop', now());
+INSERT INTO transaction
+    (uid, source_id, transaction_id, body_sha, occurred_at, accepted_at, amount_minor, currency, customer_id, imported)
+SELECT uid, 'shop', uid::text, '\\x01', now(), now(), 1, 'EUR', 'c', false FROM unnest(CAST('{uids}' AS uuid[])) AS uid;
+INSERT INTO decision
+    (transaction_uid, version, outcome, rule_hits, policy_version, catalogue_version, features, features_status, decided_at, reasons)
+SELECT uid, 1, 'review', '[]', 1, 2, '{{}}', 'complete', now(),
+    '[{{"text": "less", "features": [{{"name": "hour"}}]}}, {{"text": "most", "features": [{{"name": "amount"}}]}}]'
+FROM unnest(CAST('{uids}' AS uuid[])) AS uid;
+INSERT INTO alert
+    (id, transaction_uid, status, outcome, expected_loss_minor, amount_minor, currency, customer_id, top_reason, reason_vector,
+     occurred_at, opened_at, version)
+SELECT uid, uid, status, 'review', 1, 1, 'EUR', 'c', top_reason, reason_vector, now(), now(), 1
+FROM (VALUES {alerts}) AS known (uid, status, top_reason, reason_vector)
+"""
+
+
+async def test_alerts_that_wait_get_what_their_reason_is_told_from(postgres_server: Server) -> None:
+    known = [
+        ("open", "most", "'{1}'"),
+        ("closed", "most", "'{1}'"),
+        ("claimed", "a rule", "'{1}'"),
+        ("open", "most", "NULL"),
+    ]
+    uids = [UUID(int=number, version=7) for number in range(1, len(known) + 1)]
+    alerts = ", ".join(
+        f"(CAST('{uid}' AS uuid), '{status}', '{reason}', CAST({vector} AS real[]))"
+        for uid, (status, reason, vector) in zip(uids, known, strict=True)
+    )
+    async with database_at(postgres_server, "0015") as url:
+        await servers.run_sql(url, TOLD.format(uids="{" + ",".join(map(str, uids)) + "}", alerts=alerts))
+        await asyncio.to_thread(migrate, url)
+        connection = await asyncpg.connect(url)
+        try:
+            found = await connection.fetch("SELECT reason_features FROM alert ORDER BY id")
+        finally:
+            await connection.close()
+    assert [row["reason_features"] for row in found] == ['[{"name": "amount"}]', None, None, None]

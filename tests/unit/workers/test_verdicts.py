@@ -25,8 +25,11 @@ PAYMENT = Payment(
     uid=uuid4(), source_id="shop", transaction_id="p", occurred_at_ms=0, accepted_at_ms=0, amount_minor=10_001,
     currency="EUR", customer_id="c",
 )  # fmt: skip
-UP = {"code": "device_activity", "text": "7 payments on this device", "direction": "up", "contribution": 1.0}
-DOWN = {"code": "time", "text": "at the usual hour", "direction": "down", "contribution": -2.0}
+FEATURES = [{"name": "device_velocity_1h_count", "value": 7.0, "contribution": 1.0, "usual": 1.0}]
+UP = {
+    "code": "device_activity", "text": "7 payments on this device", "direction": "up", "contribution": 1.0, "features": FEATURES,
+}  # fmt: skip
+DOWN = {"code": "time", "text": "at the usual hour", "direction": "down", "contribution": -2.0, "features": []}
 VERDICT = Verdict(
     payment=PAYMENT, vector=np.array([1.0, math.nan]), status=FeaturesStatus.COMPLETE, score=0.25, margin=-1.1, hits=[],
     outcome=Outcome.REVIEW, explained=Explained([0.5] * len(NAMES), -0.1, [DOWN, UP]), model_id="m", policy_version=3,
@@ -58,27 +61,32 @@ def test_expected_loss_is_score_times_amount_and_everything_when_unscored(score:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "code", "words"),
+    ("verdict", "code", "words", "features"),
     [
-        (VERDICT, "device_activity", "7 payments on this device"),
-        (replace(VERDICT, hits=[RuleHit("r", "a rule's words", Outcome.REVIEW)]), "r", "a rule's words"),
+        (VERDICT, "device_activity", "7 payments on this device", FEATURES),
+        (replace(VERDICT, hits=[RuleHit("r", "a rule's words", Outcome.REVIEW)]), "r", "a rule's words", None),
         (
             replace(VERDICT, hits=[RuleHit("r", "milder", Outcome.APPROVE)]),
             "device_activity",
             "7 payments on this device",
+            FEATURES,
         ),
-        (replace(VERDICT, status=FeaturesStatus.DEGRADED), "no_features", NO_FEATURES),
+        (replace(VERDICT, status=FeaturesStatus.DEGRADED), "no_features", NO_FEATURES, None),
         (
             replace(VERDICT, status=FeaturesStatus.DEGRADED, hits=[WATCHED]),
             "watch_list",
             "This card is on the watch list: mules",
+            None,
         ),
-        (replace(VERDICT, explained=None, score=None), "no_model", NO_MODEL),
+        (replace(VERDICT, explained=None, score=None), "no_model", NO_MODEL, None),
     ],
 )
-def test_the_first_reason_people_read(verdict: Verdict, code: str, words: str) -> None:
+def test_the_first_reason_people_read(
+    verdict: Verdict, code: str, words: str, features: list[dict[str, object]] | None
+) -> None:
+    """With what it is told from in other languages, where the model gave it."""
     alert = alert_row(verdict, utc_now(), DUE)
-    assert (alert["reason_code"], alert["top_reason"]) == (code, words)
+    assert (alert["reason_code"], alert["top_reason"], alert["reason_features"]) == (code, words, features)
 
 
 @pytest.mark.parametrize(("outcome", "minutes"), [(Outcome.REVIEW, 5), (Outcome.DECLINE, 50), (Outcome.APPROVE, 500)])
