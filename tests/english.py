@@ -24,5 +24,6 @@ _NAME: Final = re.compile(r"`[^`]*`|\S*[\w](?:[\d_@/:…]|\.(?=\w))\S*")
 
 
 def english_in(text: str) -> list[str]:
-    """Lower case. `no`, `as`, `do`, `me`, `a`, `for`, `out` are Portuguese too and never among them."""
-    return [word for word in _WORD.findall(_NAME.sub(" ", text).lower()) if word in ENGLISH]
+    """`no`, `as`, `do`, `me`, `a`, `for`, `out` are Portuguese too and never among them; what is written in capitals is a code."""
+    words = _WORD.findall(_NAME.sub(" ", text))
+    return [word for word in words if word.lower() in ENGLISH and not (len(word) > 1 and word.isupper())]

@@ -7,7 +7,8 @@ from typing import Any
 from console.i18n import gettext as _
 from console.views.curves import cost_curve
 from console.views.plots import Plot
-from console.views.words import count, digits, percent, worth
+from console.views.words import OUTCOMES, count, digits, percent, worth
+from core.base.terms import Outcome
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ def _costs(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
 def cost_plot(metrics: Mapping[str, Any]) -> Plot | None:
     costs = _costs(metrics)
     own: Mapping[str, Any] = metrics.get("thresholds") or {}
-    chosen = {name: own.get(name) for name in ("review", "decline")}
+    names = {"review": OUTCOMES[Outcome.REVIEW].lower(), "decline": OUTCOMES[Outcome.DECLINE].lower()}
+    chosen = {words: own.get(name) for name, words in names.items()}
     return cost_curve(metrics.get("cost_curve") or [], costs.get("currency"), costs.get("nothing"), chosen)
 
 

@@ -1,7 +1,7 @@
 """The detail of an audit event on one line. The trail itself keeps it as JSON."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from console.i18n import Words, marked
 from console.i18n import gettext as _
@@ -99,7 +99,7 @@ _OTHERS: Final = Words(
         "scoring again": marked("scoring again"),
     }
 )
-_VALUES: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = {
+_VALUES: Final[Mapping[str, tuple[Mapping[Any, str], ...]]] = {
     "alert": (_OTHERS,),
     "density": (DENSITIES,),
     "detail": (STAGES,),

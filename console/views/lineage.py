@@ -54,6 +54,7 @@ TITLES: Final = Words(
         "missed_fraud_rate_error": marked("Missed fraud rate, standard error"),
         "options": marked("Options"),
         "payments": marked("Payments"),
+        "reported_until": marked("Reported until"),
         "recall_at_review": marked("Recall at review"),
         "replayed_vectors": marked("Replayed vectors"),
         "round": marked("Round"),
@@ -69,14 +70,17 @@ TITLES: Final = Words(
 
 @dataclass(frozen=True)
 class Fact:
+    """verbatim: the title is a name that is looked up elsewhere."""
+
     title: str
     value: str
     note: str = ""
+    verbatim: bool = False
 
 
 @dataclass(frozen=True)
 class LineagePart:
-    """folded: settings in full, to be looked up, not read."""
+    """folded: settings in full, to be looked up, not read: their title is the way to them."""
 
     title: str
     facts: list[Fact]
@@ -85,13 +89,23 @@ class LineagePart:
 
 def lineage(found: Mapping[str, Any], title: str = "", group: str = "") -> list[LineagePart]:
     """Single values under `title`, then each group of values under its own. group: the key of the outermost one."""
-    name = str if group in _VERBATIM else titled
-    single = [Fact(name(key), plain(value)) for key, value in found.items() if not isinstance(value, Mapping)]
-    parts = [LineagePart(title or _("In short"), single, group in _FOLDED)] if single else []
+    verbatim, folded = group in _VERBATIM, group in _FOLDED
+    single = [
+        Fact(key if verbatim else titled(key), plain(value), verbatim=verbatim)
+        for key, value in found.items()
+        if not isinstance(value, Mapping)
+    ]
+    parts = [LineagePart(title or _("In short"), single, folded)] if single else []
     for key in sorted(found, key=_rank):
         if isinstance(found[key], Mapping):
-            parts += lineage(found[key], f"{title}: {inside(name(key))}" if title else titled(key), group or key)
+            parts += lineage(found[key], _below(title, key, group or key), group or key)
     return parts
+
+
+def _below(title: str, key: str, group: str) -> str:
+    if group in _FOLDED:
+        return f"{title}.{key}" if title else key
+    return f"{title}: {inside(titled(key))}" if title else titled(key)
 
 
 def _rank(key: str) -> tuple[int, str]:

@@ -60,7 +60,12 @@ def addresses(page: Page, product: Product, customer: str) -> Addresses:
         "/settings": ["/settings", "/settings?said=profile"],
         "/jump": [f"/jump?q={customer}", "/jump?q=no-such-thing"],
         "/overview": ["/overview"],
-        "/queue": ["/queue", "/queue?status=closed", "/queue?outcome=review&amount_from=100", "/queue?customer=nobody"],
+        "/queue": [
+            "/queue",
+            "/queue?status=closed",
+            "/queue?outcome=review&amount_from=100",
+            "/queue?customer=cus_none",
+        ],
         "/queue/views": ["/queue/views"],
         "/queue/done": ["/queue/done"],
         "/alerts/{alert_id:uuid}": [alert],
@@ -94,7 +99,7 @@ def _a_dead_letter(product: Product) -> str:
         try:
             await connection.execute(
                 "INSERT INTO dead_letter (id, queue, message_id, reason, body, state, died_at, payments)"
-                " VALUES ($1, 'score.0', $2, 'could not be read', $3, 'waiting', now(), 0)",
+                " VALUES ($1, 'score.0', $2, 'its queue was full', $3, 'waiting', now(), 0)",
                 ident,
                 str(ident),
                 b"no message of ours",

@@ -1,10 +1,12 @@
 """Read in Brazilian Portuguese, no page of the console says anything in English."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
 from playwright.sync_api import Page
 
+from models.features.catalogue import NAMES
 from tests.e2e import sweep
 from tests.e2e.conftest import Product, SignIn
 from tests.english import english_in
@@ -12,21 +14,25 @@ from tests.english import english_in
 _SAID: Final = """() => {
   const own = document.documentElement.lang, said = new Set([document.title]);
   const spoken = ['title', 'aria-label', 'placeholder', 'alt', 'label', 'data-key-title', 'data-one', 'data-many'];
-  const foreign = element => element.closest('[lang]').lang !== own;
-  const data = element => foreign(element) || element.closest('pre, code, kbd, script, style, .mono, .user-name, .menu-who, #people');
+  const data = element => element.closest('[lang]').lang !== own
+    || element.closest('pre, code, kbd, script, style, .mono, .user-name, .menu-who, #people, #time-zone');
   const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (words.nextNode()) if (!data(words.currentNode.parentElement)) said.add(words.currentNode.data.replace(/\\s+/g, ' ').trim());
   for (const name of spoken)
-    for (const element of document.querySelectorAll(`[${name}]`)) if (!foreign(element)) said.add(element.getAttribute(name));
+    for (const element of document.querySelectorAll(`[${name}]`)) if (!data(element)) said.add(element.getAttribute(name));
   return [...said].filter(Boolean);
 }"""
 """Texts and spoken attributes, without ids, names of people and what is marked as another language."""
 
 
+_DATA: Final = re.compile(r"\b(?:Lead|Analyst|Admin)\b(?: \(.*?\))?|Synthetic payments of the demo")
+"""Names of the demo's people and of its source."""
+
+
 def english_on(page: Page) -> dict[str, list[str]]:
     """text: its English words."""
     assert page.locator("html").get_attribute("lang") == "pt-BR"
-    said = {text: english_in(text) for text in page.evaluate(_SAID)}
+    said = {text: english_in(_DATA.sub(" ", text)) for text in page.evaluate(_SAID) if text not in NAMES}
     assert len(said) > 5
     return {text: words for text, words in said.items() if words}
 

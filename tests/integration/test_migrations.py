@@ -183,8 +183,8 @@ async def test_the_application_makes_the_next_months_and_nothing_else(resources:
 TOLD = """
 INSERT INTO source (id, name, created_at) VALUES ('shop', 'shop', now());
 INSERT INTO transaction
-    (uid, source_id, transaction_id, body_sha, occurred_at, accepted_at, amount_minor, currency, customer_id, imported)
-SELECT uid, 'shop', uid::text, '\\x01', now(), now(), 1, 'EUR', 'c', false FROM unnest(CAST('{uids}' AS uuid[])) AS uid;
+    (uid, source_id, transaction_id, occurred_at, accepted_at, amount_minor, currency, customer_id, imported)
+SELECT uid, 'shop', uid::text, now(), now(), 1, 'EUR', 'c', false FROM unnest(CAST('{uids}' AS uuid[])) AS uid;
 INSERT INTO decision
     (transaction_uid, version, outcome, rule_hits, policy_version, catalogue_version, features, features_status, decided_at, reasons)
 SELECT uid, 1, 'review', '[]', 1, 2, '{{}}', 'complete', now(),
@@ -205,7 +205,7 @@ async def test_alerts_that_wait_get_what_their_reason_is_told_from(postgres_serv
         ("claimed", "a rule", "'{1}'"),
         ("open", "most", "NULL"),
     ]
-    uids = [UUID(int=number, version=7) for number in range(1, len(known) + 1)]
+    uids = [UUID(int=number) for number in range(1, len(known) + 1)]
     alerts = ", ".join(
         f"(CAST('{uid}' AS uuid), '{status}', '{reason}', CAST({vector} AS real[]))"
         for uid, (status, reason, vector) in zip(uids, known, strict=True)

@@ -227,8 +227,19 @@ def test_lineage_of_any_depth_is_titles_and_values() -> None:
 
 
 def test_settings_fold_away_and_long_lists_and_hashes_are_shortened() -> None:
-    [part] = lineage({"options": {"sha256": "0123456789abcdef" * 4, "names": ["a"] * 40, "none": None, "yes": True}})
+    [part, below] = lineage(
+        {
+            "options": {
+                "trees": {"leaves": 6},
+                "sha256": "0123456789abcdef" * 4,
+                "names": ["a"] * 40,
+                "none": None,
+                "yes": True,
+            }
+        }
+    )
     assert part.folded
+    assert (below.title, below.facts[0].title) == ("options.trees", "leaves")
     values = {fact.title: fact.value for fact in part.facts}
     assert values == {"sha256": "012345678…789abcdef", "names": "40 entries", "none": "none", "yes": "yes"}
 
