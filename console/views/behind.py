@@ -168,7 +168,7 @@ def _total(sought: Evidence, found: Behind) -> str:
     counted = sought.window_s is not None or sought.what == PAIR
     if not (counted and len(found.currencies) == 1 and found.count > 1):
         return ""
-    return f"; {_('%(amount)s in all', amount=money(found.amount_minor, found.currencies[0]))}"
+    return "; " + _("%(amount)s in all", amount=money(found.amount_minor, found.currencies[0]))
 
 
 def differs(sought: Evidence, found: Behind) -> str:

@@ -73,7 +73,7 @@ def cost_note(metrics: Mapping[str, Any]) -> str:
             )
         )
     note = ", ".join(parts) + "."
-    return note if currency else f"{note} {_('Amounts of different currencies are added as plain numbers.')}"
+    return note if currency else " ".join((note, _("Amounts of different currencies are added as plain numbers.")))
 
 
 def _exact(hundredths: float, currency: str | None) -> str:

@@ -147,7 +147,8 @@ def _sentence(rows: Sequence[LinkRow]) -> str:
     frauds = sum(1 for row in rows if row.label_kind == Label.FRAUD.value)
     if not frauds:
         return said
-    return f"{said} {ngettext('%(num)s of them turned out to be fraud.', '%(num)s of them turned out to be fraud.', frauds)}"
+    known = ngettext("%(num)s of them turned out to be fraud.", "%(num)s of them turned out to be fraud.", frauds)
+    return f"{said} {known}"
 
 
 def graph(row: Transaction, rows: Sequence[LinkRow]) -> Graph:

@@ -85,7 +85,7 @@ def _features(text: str) -> str:
     """`a, b, c and 4 more`."""
     names, _and, more = text.partition(" and ")
     told = ", ".join(_feature(name) for name in names.split(", "))
-    return f"{told} {_('and %(number)s more', number=_value(more.removesuffix(' more')))}" if more else told
+    return " ".join((told, _("and %(number)s more", number=_value(more.removesuffix(" more"))))) if more else told
 
 
 def _segment(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
 
-from console.i18n import Words, marked
+from console.i18n import Words, marked, ngettext
 from console.i18n import gettext as _
 from console.views.curves import day
 from console.views.figures import gained, standing, written
@@ -75,13 +75,14 @@ def stability(weeks: Sequence[Mapping[str, Any]]) -> str:
     known = [week["average_precision"] for week in weeks if week.get("average_precision") is not None]
     if not known:
         return ""
-    return _(
+    return ngettext(
+        "The week is judged by a model that had learned only what was known when it began. Average precision %(mean)s.",
         "Each week is judged by a model that had learned only what was known when it began. "
-        "Average precision from %(low)s to %(high)s, %(mean)s on average over %(weeks)s weeks.",
+        "Average precision from %(low)s to %(high)s, %(mean)s on average over %(num)s weeks.",
+        len(known),
         low=number(min(known)),
         high=number(max(known)),
         mean=number(sum(known) / len(known)),
-        weeks=len(known),
     )
 
 

@@ -164,7 +164,7 @@ def _drift_sentence(figures: Mapping[str, Any], moved: int, features: int) -> st
         features=count(features),
         payments=count(figures.get("payments") or 0),
     )
-    return f"{told} {_('Moved: a PSI of 0.25 or more, and more than chance explains.')}"
+    return " ".join((told, _("Moved: a PSI of 0.25 or more, and more than chance explains.")))
 
 
 def _arrival_sentence(labels: Mapping[str, Any]) -> str:
@@ -173,7 +173,8 @@ def _arrival_sentence(labels: Mapping[str, Any]) -> str:
     old = labels.get("old_enough_days")
     enough = _("Payments are judged once they are %(days)s days old.", days=compact(old)) if old is not None else ""
     if not labels.get("measured") or labels.get("half_days") is None:
-        return f"{_('Too few frauds to measure it: the usual label delay is assumed.')} {enough}".rstrip()
+        assumed = _("Too few frauds to measure it: the usual label delay is assumed.")
+        return f"{assumed} {enough}".rstrip()
     told = _(
         "Half of the frauds are known %(days)s days after the payment, of %(frauds)s known frauds.",
         days=compact(round(labels["half_days"], 1)),
@@ -251,14 +252,15 @@ def _performance_sentence(judged: Mapping[str, Any]) -> str:
         before=_with_interval(then),
     )
     if not judged.get("decayed"):
-        return f"{told} {_('No decay beyond chance.')}"
+        return " ".join((told, _("No decay beyond chance.")))
     since = judged.get("since")
     decayed = _("It has decayed, in every week since %(week)s.", week=day(since)) if since else _("It has decayed.")
     return f"{told} {decayed}"
 
 
 def _with_interval(found: Mapping[str, Any]) -> str:
-    return f"{number(found['average_precision'])} ({spread(found['interval'], 'number') or _('no interval')})"
+    interval = spread(found["interval"], "number") or _("no interval")
+    return f"{number(found['average_precision'])} ({interval})"
 
 
 def _week(week: Mapping[str, Any]) -> LiveWeek:

@@ -179,13 +179,13 @@ def distinct(owner: str, other: str, window: str) -> Phrase:
 
 def own_ratio(to: str) -> Phrase:
     title, words = {
-        "mean": ("a média", "a média das transações anteriores deste cliente"),
-        "median": ("a mediana", "a mediana das transações anteriores deste cliente"),
-        "p90": ("o décimo superior", "o teto de nove em cada dez transações anteriores deste cliente"),
-        "max": ("a maior transação", "a maior das transações anteriores deste cliente"),
-        "mean_30d": ("a média de 30 dias", "a média deste cliente nos últimos 30 dias"),
+        "mean": ("à média", "a média das transações anteriores deste cliente"),
+        "median": ("à mediana", "a mediana das transações anteriores deste cliente"),
+        "p90": ("ao décimo superior", "o teto de nove em cada dez transações anteriores deste cliente"),
+        "max": ("à maior transação", "a maior das transações anteriores deste cliente"),
+        "mean_30d": ("à média de 30 dias", "a média deste cliente nos últimos 30 dias"),
     }[to]
-    return Phrase(f"Valor em relação a {title} do cliente", f"o valor é {{value}} {words}", None, NOTHING_EARLIER)
+    return Phrase(f"Valor em relação {title} do cliente", f"o valor é {{value}} {words}", None, NOTHING_EARLIER)
 
 
 def own_deviations() -> Phrase:
