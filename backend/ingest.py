@@ -5,6 +5,7 @@ outbox, from where `workers.relay` sends it.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,7 +27,7 @@ from core.base.terms import Action, ActorType, Result
 from core.contracts.messages import Message, Payment, ScoreBatch
 from core.contracts.topology import score_queue
 from core.infra.bus import Outgoing
-from core.infra.postgres import Work
+from core.infra.postgres import Bundle, Work
 from core.infra.resources import Resources
 from core.stores import accepting, flow
 from core.stores.accepting import Arrival
@@ -35,6 +36,8 @@ log = structlog.get_logger()
 PUBLICATIONS_WAITING = 64
 MARK_EVERY_S = 0.1
 """What the broker confirmed is marked by many at once: nobody waits for the mark."""
+IN_STEPS_S = 1.0
+"""How long nothing is taken for all new after something was not: a source that repeats itself does so for a while."""
 QUEUE_LIMIT = 20_000
 
 
@@ -73,8 +76,10 @@ class Ingest:
         self._confirmed: asyncio.Queue[list[UUID]] = asyncio.Queue()
         self._accepting, self._marking = resources.postgres.line(), resources.postgres.line()
         self._tasks: list[asyncio.Task[None]] = []
+        self._queues = {score_queue(shard) for shard in range(self._settings.shards)}
         self._last: dict[str, UUID | None] = {}
         """By queue, the last message that was committed."""
+        self._in_steps_until = 0.0
 
     def start(self) -> None:
         loops = (self._accept_for_ever(), self._publish_for_ever(), self._mark_for_ever())
@@ -139,37 +144,60 @@ class Ingest:
         return batch
 
     async def _commit(self, batch: Sequence[_Request]) -> tuple[list[list[Accepted]], list[Outgoing]]:
+        """In one statement while all is new, which it mostly is; otherwise step by step."""
+        await self._know_last()
         firsts: dict[tuple[str, str], Arrival] = {}
         for request in batch:
             for arrival in request.arrivals:
                 firsts.setdefault(_key(arrival), arrival)
+        arrivals = list(firsts.values())
+        if time.monotonic() >= self._in_steps_until:
+            bundle = Bundle()
+            await accepting.take_keys(bundle, arrivals)
+            written = await self._write(bundle, batch, firsts, {arrival.payment.uid for arrival in arrivals})
+            if await self._accepting.at_once(bundle, rows=len(arrivals)):
+                return self._committed(*written)
+            self._in_steps_until = time.monotonic() + IN_STEPS_S
         async with self._accepting.unit_of_work() as work:
-            new = await accepting.insert_transactions(work, list(firsts.values()))
-            old = [key for key, arrival in firsts.items() if arrival.payment.uid not in new]
-            stored = await accepting.known(work, [(SourceId(s), TransactionId(i)) for s, i in old])
-            for key, arrival in firsts.items():
-                stored.setdefault(key, accepting.Known(TransactionUid(arrival.payment.uid), arrival.body_sha))
-            answers = [[_answer(arrival, stored, new) for arrival in request.arrivals] for request in batch]
-            accepted = [arrival for arrival in firsts.values() if arrival.payment.uid in new]
-            messages = await self._score_messages(work, accepted)
-            outgoing = await outbox.add(work, messages, outbox.WRITERS_TURN)
-            await record(work, *_events(batch, answers))
+            new = await accepting.take_keys(work, arrivals)
+            written = await self._write(work, batch, firsts, new)
+        return self._committed(*written)
+
+    async def _know_last(self) -> None:
+        """Each message names the one before it, also when another process, now gone, wrote that one and did not come to publish it."""
+        unknown = self._queues - self._last.keys()
+        if unknown:
+            async with self._accepting.unit_of_work() as work:
+                self._last |= {queue: await flow.newest_outbox(work, queue) for queue in unknown}
+
+    async def _write(
+        self, work: Work, batch: Sequence[_Request], firsts: dict[tuple[str, str], Arrival], new: set[UUID]
+    ) -> tuple[list[list[Accepted]], list[Outgoing], list[Payment]]:
+        """Answers, messages and what was accepted. `new`: uids whose keys were taken."""
+        old = [key for key, arrival in firsts.items() if arrival.payment.uid not in new]
+        stored = await accepting.known(work, [(SourceId(s), TransactionId(i)) for s, i in old])
+        for key, arrival in firsts.items():
+            stored.setdefault(key, accepting.Known(TransactionUid(arrival.payment.uid), arrival.body_sha))
+        answers = [[_answer(arrival, stored, new) for arrival in request.arrivals] for request in batch]
+        accepted = [arrival.payment for arrival in firsts.values() if arrival.payment.uid in new]
+        await accepting.store(work, accepted)
+        outgoing = await outbox.add(work, self._score_messages(accepted), outbox.WRITERS_TURN)
+        await record(work, *_events(batch, answers))
+        return answers, outgoing, accepted
+
+    def _committed(
+        self, answers: list[list[Accepted]], outgoing: list[Outgoing], accepted: Sequence[Payment]
+    ) -> tuple[list[list[Accepted]], list[Outgoing]]:
         self._last |= {message.queue: UUID(message.message_id) for message in outgoing}
-        for source, count in Counter(arrival.payment.source_id for arrival in accepted).items():
+        for source, count in Counter(payment.source_id for payment in accepted).items():
             telemetry.TRANSACTIONS_ACCEPTED.labels(source).inc(count)
         return answers, outgoing
 
-    async def _score_messages(self, work: Work, accepted: Sequence[Arrival]) -> list[tuple[str, Message]]:
-        """In the order of acceptance: within one commit that of uids. Each names the message before it, also when another process,
-        now gone, wrote that one and did not come to publish it.
-        """
+    def _score_messages(self, accepted: Sequence[Payment]) -> list[tuple[str, Message]]:
+        """In the order of acceptance: within one commit that of uids."""
         shards: dict[int, list[Payment]] = {}
-        for arrival in sorted(accepted, key=lambda arrival: arrival.payment.uid):
-            shard = shard_of(arrival.payment.customer_id, self._settings.shards)
-            shards.setdefault(shard, []).append(arrival.payment)
-        for queue in map(score_queue, shards):
-            if queue not in self._last:
-                self._last[queue] = await flow.newest_outbox(work, queue)
+        for payment in sorted(accepted, key=lambda payment: payment.uid):
+            shards.setdefault(shard_of(payment.customer_id, self._settings.shards), []).append(payment)
         return [
             (queue, ScoreBatch(shard=shard, payments=payments, after=self._last[queue]))
             for shard, payments in shards.items()

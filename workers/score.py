@@ -18,6 +18,7 @@ from core.base.tasks import end
 from core.contracts.messages import Payment, ScoreBatch
 from core.contracts.topology import BELL_ALERTS, BELL_DECIDED, SUSPECT, score_queue
 from core.infra.bus import Delivery
+from core.infra.postgres import Bundle, Work
 from core.infra.redis import ring
 from core.stores import casework, flow, policy
 from models.features.vector import FloatMatrix
@@ -127,28 +128,43 @@ class _ScoringDesk:
         return _Judged(judge(payments, matrix, status, lineup, self._control, utc_now()), matrix, lineup)
 
     async def _store(self, judged: _Judged) -> None:
-        """Decisions, alerts, explanations, shadow scores and audit events in one commit. What is decided already writes nothing."""
-        now, verdicts = utc_now(), judged.verdicts
-        async with self._storing.unit_of_work() as work:
-            new = await flow.insert_decisions(work, [decision_row(verdict, now) for verdict in verdicts])
-            fresh = [verdict for verdict in verdicts if verdict.payment.uid in new]
-            alerts = {verdict.payment.uid: alert_row(verdict, now, self._due) for verdict in fresh if verdict.alerts}
-            await casework.insert_alerts(work, list(alerts.values()))
-            await policy.insert_shadow_scores(
-                work, shadow_rows(judged.lineup.shadows, verdicts, judged.matrix, new, now)
-            )
-            alert_ids: dict[UUID, UUID] = {uid: row["id"] for uid, row in alerts.items()}
-            events = [e for v in fresh for e in events_of(v, alert_ids.get(v.payment.uid), ACTOR)]
-            await record(work, *events)
+        """Decisions, alerts, explanations, shadow scores and audit events in one commit. What is decided already writes nothing.
+
+        In one statement while none is, which is nearly always.
+        """
+        now, bundle, new = utc_now(), Bundle(), {verdict.payment.uid for verdict in judged.verdicts}
+        rows = [decision_row(verdict, now) for verdict in judged.verdicts]
+        await flow.insert_decisions(bundle, rows)
+        alert_ids = await self._write(bundle, judged, new)
+        if not await self._storing.at_once(bundle, rows=len(rows)):
+            async with self._storing.unit_of_work() as work:
+                new = await flow.insert_decisions(work, rows)
+                alert_ids = await self._write(work, judged, new)
         # Who listens reads PostgreSQL on a timer too; a Redis that hangs would cost every batch a wait.
         if not self.features.away:
             await ring(self._resources.redis, BELL_DECIDED, [str(uid) for uid in new])
             if alert_ids:
-                await ring(self._resources.redis, BELL_ALERTS, [str(ident) for ident in alert_ids.values()])
+                await ring(self._resources.redis, BELL_ALERTS, [str(ident) for ident in alert_ids])
         decided_ms = to_ms(utc_now())
-        for verdict in fresh:
+        for verdict in _fresh(judged, new):
             telemetry.DECISIONS.labels(verdict.outcome.value).inc()
             telemetry.DECISION_SECONDS.observe(max(0, decided_ms - verdict.payment.accepted_at_ms) / 1000)
+
+    async def _write(self, work: Work, judged: _Judged, new: set[UUID]) -> list[UUID]:
+        """What goes with the decisions that are `new`; ids of the alerts."""
+        now, fresh = utc_now(), _fresh(judged, new)
+        alerts = {verdict.payment.uid: alert_row(verdict, now, self._due) for verdict in fresh if verdict.alerts}
+        await casework.insert_alerts(work, list(alerts.values()))
+        await policy.insert_shadow_scores(
+            work, shadow_rows(judged.lineup.shadows, judged.verdicts, judged.matrix, new, now)
+        )
+        ids: dict[UUID, UUID] = {uid: row["id"] for uid, row in alerts.items()}
+        await record(work, *(e for v in fresh for e in events_of(v, ids.get(v.payment.uid), ACTOR)))
+        return list(ids.values())
+
+
+def _fresh(judged: _Judged, new: set[UUID]) -> list[Verdict]:
+    return [verdict for verdict in judged.verdicts if verdict.payment.uid in new]
 
 
 def in_arrival_order(batches: Sequence[ScoreBatch]) -> list[Payment]:

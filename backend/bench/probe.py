@@ -21,10 +21,8 @@ LEFT_OUT = "left-out"
 """The file beside the traces that names what the processes are to leave out."""
 WEB = {
     "read the body": "backend.api.transactions:parse_transaction",
-    "insert transactions": "core.stores.accepting:insert_transactions",
-    "outbox rows": "core.acts.outbox:add",
-    "audit events": "core.acts.audit:record",
-    "commit": "asyncpg.transaction:Transaction.__aexit__",
+    "write the statement": "backend.ingest:Ingest._write",
+    "store": "core.infra.postgres:Line.at_once",
     "publish": "core.acts.outbox:publish",
     "mark as sent": "core.stores.flow:mark_sent",
     "the rest of accepting": "backend.ingest:Ingest._commit",
@@ -37,10 +35,8 @@ SCORER = {
     "rules and outcomes": "workers.score:judge",
     "SHAP": "models.scoring.explainer:Explainer.explain",
     "reasons": "workers.judging:reasons",
-    "insert decisions": "core.stores.flow:insert_decisions",
-    "insert alerts": "core.stores.casework:insert_alerts",
-    "audit events": "core.acts.audit:record",
-    "commit": "asyncpg.transaction:Transaction.__aexit__",
+    "write the statement": "workers.score:_ScoringDesk._store",
+    "store": "core.infra.postgres:Line.at_once",
     "the rest of scoring": "workers.score:_ScoringDesk.handle",
 }
 """Step -> what is timed. A step's time is without that of the steps it calls."""

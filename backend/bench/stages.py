@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -17,12 +18,14 @@ from core.acts import outbox
 from core.acts.audit import Event, record, system
 from core.base.clock import utc_now
 from core.base.due import DueTimes
+from core.base.errors import Unavailable
 from core.base.ids import new_uuid
 from core.base.settings import Settings
 from core.base.terms import Action, FeaturesStatus
 from core.contracts.messages import ScoreBatch, encode
 from core.contracts.topology import Queue, score_queue
 from core.infra.bus import Outgoing
+from core.infra.postgres import Bundle, Line
 from core.infra.resources import Resources, open_resources
 from core.stores import accepting, casework, flow
 from core.stores.accepting import Arrival
@@ -53,12 +56,14 @@ class _Group:
 async def measure(settings: Settings, source: str, seconds: float, seed: int) -> dict[str, float]:
     """Payments a second by stage, and `shap_ms_per_alert`. The payments are stored and decided like any other."""
     async with open_resources(settings, "bench") as resources:
-        bench = _Stages(resources, seconds, source, Workload.synthetic("", seed, begin_before(utc_now())))
-        return await bench.run()
+        with closing(resources.postgres.line()) as line:
+            workload = Workload.synthetic("", seed, begin_before(utc_now()))
+            return await _Stages(resources, line, seconds, source, workload).run()
 
 
 class _Stages:
-    def __init__(self, resources: Resources, seconds: float, source: str, workload: Workload) -> None:
+    def __init__(self, resources: Resources, line: Line, seconds: float, source: str, workload: Workload) -> None:
+        self._line = line
         self._resources, self._seconds, self._source, self._workload = resources, seconds, source, workload
         self._groups: list[_Group] = []
         self._features = OnlineFeatures(resources.redis)
@@ -98,12 +103,13 @@ class _Stages:
         return (done - 1) * GROUP / took
 
     async def _accept(self, group: _Group) -> None:
-        payments = [arrival.payment for arrival in group.arrivals]
-        async with self._resources.postgres.unit_of_work() as work:
-            await accepting.insert_transactions(work, group.arrivals)
-            message = ScoreBatch(shard=0, payments=payments)
-            [outgoing] = await outbox.add(work, [(score_queue(0), message)], outbox.WRITERS_TURN)
-            await record(work, Event(BY, Action.TRANSACTIONS_ACCEPT, "source_key", "bench", {"count": len(payments)}))
+        payments, bundle = [arrival.payment for arrival in group.arrivals], Bundle()
+        await accepting.take_keys(bundle, group.arrivals)
+        await accepting.store(bundle, payments)
+        message = ScoreBatch(shard=0, payments=payments)
+        [outgoing] = await outbox.add(bundle, [(score_queue(0), message)], outbox.WRITERS_TURN)
+        await record(bundle, Event(BY, Action.TRANSACTIONS_ACCEPT, "source_key", "bench", {"count": len(payments)}))
+        await self._store(bundle, group)
         async with self._resources.postgres.unit_of_work() as work:
             # Never published: these payments are decided by a later stage.
             await flow.mark_sent(work, [UUID(outgoing.message_id)], utc_now())
@@ -148,17 +154,21 @@ class _Stages:
         group.verdicts = judge(payments, group.matrix, FeaturesStatus.COMPLETE, lineup, control, utc_now())
 
     async def _decide(self, group: _Group) -> None:
-        now, due = utc_now(), DueTimes.of(self._resources.settings)
-        async with self._resources.postgres.unit_of_work() as work:
-            await flow.insert_decisions(work, [decision_row(verdict, now) for verdict in group.verdicts])
-            alerts = {v.payment.uid: alert_row(v, now, due) for v in group.verdicts if v.alerts}
-            await casework.insert_alerts(work, list(alerts.values()))
-            events = [
-                event
-                for verdict in group.verdicts
-                for event in events_of(verdict, alerts.get(verdict.payment.uid, {}).get("id"), BY)
-            ]
-            await record(work, *events)
+        now, due, bundle = utc_now(), DueTimes.of(self._resources.settings), Bundle()
+        await flow.insert_decisions(bundle, [decision_row(verdict, now) for verdict in group.verdicts])
+        alerts = {v.payment.uid: alert_row(v, now, due) for v in group.verdicts if v.alerts}
+        await casework.insert_alerts(bundle, list(alerts.values()))
+        events = [
+            event
+            for verdict in group.verdicts
+            for event in events_of(verdict, alerts.get(verdict.payment.uid, {}).get("id"), BY)
+        ]
+        await record(bundle, *events)
+        await self._store(bundle, group)
+
+    async def _store(self, bundle: Bundle, group: _Group) -> None:
+        if not await self._line.at_once(bundle, rows=len(group.arrivals)):
+            raise Unavailable("the payments of a stage were there already")
 
     def _explain(self, champion: WarmModel) -> float:
         """Milliseconds for SHAP values and reasons of one alert, a few alerts at a time as they come."""

@@ -1,6 +1,7 @@
 """PostgreSQL: the unit of work, and the only place that commits."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -74,6 +75,38 @@ class UnitOfWork:
             raise _away(error) or error from error
 
 
+@dataclass
+class Bundle:
+    """A Work that keeps statements, to be sent as one by `Line.at_once`: of the answers nobody can know anything yet, so each is empty.
+
+    Every parameter is cast in its statement, and every statement writes without a WITH of its own.
+    """
+
+    statements: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+
+    async def fetch(self, sql: str, /, *values: Any) -> Sequence[Sequence[Any]]:
+        """Implements Work."""
+        self.statements.append((sql, values))
+        return ()
+
+    def as_one(self, rows: int) -> tuple[str, list[Any]]:
+        """SQL and its parameters: it fails with 22P02 when the first statement returns not `rows` rows."""
+        parts: list[str] = []
+        given: list[Any] = []
+        for place, (sql, values) in enumerate(self.statements):
+            parts.append(f"s{place} AS ({_shifted(sql, len(given))})")
+            given += values
+        number = f"CAST(${len(given) + 1} AS bigint)"
+        counted = "SELECT count(*) AS n FROM s0"
+        check = f"CASE n WHEN {number} THEN true ELSE CAST(n || ' of ' || {number} || ' rows are new' AS boolean) END"
+        return f"WITH {', '.join(parts)} SELECT {check} FROM ({counted}) AS counted", [*given, rows]  # noqa: S608 - own SQL
+
+
+def _shifted(sql: str, by: int) -> str:
+    """Its parameters' numbers raised."""
+    return re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + by}", sql) if by else sql
+
+
 class Line:
     """A connection of its owner's, for short transactions by the hundred a second, one at a time.
 
@@ -89,12 +122,30 @@ class Line:
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[Work]:
         """Commits when the block ends well, rolls back otherwise. Raises Unavailable when the server is away."""
+        async with self._connected() as connection, connection.transaction():
+            yield connection
+
+    async def at_once(self, bundle: Bundle, *, rows: int) -> bool:
+        """A bundle as a transaction of its own, in one round trip where `unit_of_work` takes one for each statement and two more.
+
+        All of it is committed; or nothing, and the answer is False, because its first statement did not return `rows` rows.
+        Raises Unavailable when the server is away.
+        """
+        sql, values = bundle.as_one(rows)
+        async with self._connected() as connection:
+            try:
+                await connection.fetch(sql, *values)
+            except asyncpg.InvalidTextRepresentationError:
+                return False
+            return True
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
         async with self._turn:
             try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._open()
-                async with self._connection.transaction():
-                    yield self._connection
+                yield self._connection
             except BaseException as error:
                 self.close()
                 raise _away(error) or error from error

@@ -32,41 +32,57 @@ class Known:
     body_sha: bytes
 
 
+_TAKE_KEYS = """
+    INSERT INTO transaction_key (transaction_id, source_id, uid, body_sha)
+    SELECT * FROM unnest(CAST($1 AS text[]), CAST($2 AS text[]), CAST($3 AS uuid[]), CAST($4 AS bytea[]))
+        AS arrived(transaction_id, source_id, uid, body_sha)
+    ORDER BY transaction_id, source_id
+    ON CONFLICT (transaction_id, source_id) DO NOTHING RETURNING uid
+"""
+
+
 @cache
-def _accept() -> str:
-    """$1: payments as JSON, which leaves out what is not stated. $2: their bodies' hashes. $3: imported."""
+def _insert() -> str:
+    """$1: payments as JSON, which leaves out what is not stated. $2: imported."""
     table: Table = Transaction.__table__  # type: ignore[attr-defined]
     travels = [*typed(table, SHARED), "occurred_at_ms bigint", "accepted_at_ms bigint"]
     names = ", ".join(SHARED)
     return f"""
-        WITH arrived AS MATERIALIZED (
-            SELECT * FROM ROWS FROM (
-                json_to_recordset(CAST($1 AS json)) AS ({", ".join(travels)}), unnest(CAST($2 AS bytea[]))
-            ) AS arrived({names}, occurred_at_ms, accepted_at_ms, body_sha)
-        ), taken AS (
-            INSERT INTO transaction_key (transaction_id, source_id, uid, body_sha)
-            SELECT transaction_id, source_id, uid, body_sha FROM arrived ORDER BY transaction_id, source_id
-            ON CONFLICT (transaction_id, source_id) DO NOTHING RETURNING uid
-        ), stored AS (
-            INSERT INTO transaction ({names}, occurred_at, accepted_at, imported)
-            SELECT {names.replace("attributes", "coalesce(attributes, '{}')")},
-                timestamptz 'epoch' + occurred_at_ms * interval '1 ms',
-                timestamptz 'epoch' + accepted_at_ms * interval '1 ms', $3
-            FROM arrived JOIN taken USING (uid)
-        )
-        SELECT uid FROM taken
+        INSERT INTO transaction ({names}, occurred_at, accepted_at, imported)
+        SELECT {names.replace("attributes", "coalesce(attributes, '{}')")},
+            timestamptz 'epoch' + occurred_at_ms * interval '1 ms',
+            timestamptz 'epoch' + accepted_at_ms * interval '1 ms', CAST($2 AS boolean)
+        FROM json_to_recordset(CAST($1 AS json)) AS arrived({", ".join(travels)})
     """  # noqa: S608 - names of our own
 
 
-async def insert_transactions(work: Work, arrivals: Sequence[Arrival], *, imported: bool = False) -> set[UUID]:
-    """Uids that were new; the others' keys are taken. No two arrivals may share a (source, id).
+async def take_keys(work: Work, arrivals: Sequence[Arrival]) -> set[UUID]:
+    """Uids whose keys were free and are theirs now. No two arrivals may share a (source, id).
 
     Keys are taken in one order, so that two writers who bring the same ones wait for each other and never for one another.
     """
-    payments = as_json([arrival.payment for arrival in arrivals])
-    return {
-        row[0] for row in await work.fetch(_accept(), payments, [arrival.body_sha for arrival in arrivals], imported)
-    }
+    payments = [arrival.payment for arrival in arrivals]
+    rows = await work.fetch(
+        _TAKE_KEYS,
+        [payment.transaction_id for payment in payments],
+        [payment.source_id for payment in payments],
+        [payment.uid for payment in payments],
+        [arrival.body_sha for arrival in arrivals],
+    )
+    return {row[0] for row in rows}
+
+
+async def store(work: Work, payments: Sequence[Payment], *, imported: bool = False) -> None:
+    """Payments whose keys were taken in the same unit of work."""
+    if payments:
+        await work.fetch(_insert(), as_json(payments), imported)
+
+
+async def insert_transactions(work: Work, arrivals: Sequence[Arrival], *, imported: bool = False) -> set[UUID]:
+    """Uids that were new, which are stored; the others' keys are taken. No two arrivals may share a (source, id)."""
+    new = await take_keys(work, arrivals)
+    await store(work, [arrival.payment for arrival in arrivals if arrival.payment.uid in new], imported=imported)
+    return new
 
 
 async def known(work: Work, keys: Sequence[tuple[SourceId, TransactionId]]) -> dict[tuple[str, str], Known]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from asyncpg.transaction import Transaction
 
+from core.infra.postgres import Line
 from core.infra.rabbit import RabbitDelivery
 from core.infra.streams_consumer import StreamsDelivery
 from core.stores import flow
@@ -64,6 +65,13 @@ def install() -> None:
         before="before_commit",
         after="after_commit",
         only=lambda transaction, failure, *_: failure is None and transaction._connection in deciding,
+    )
+    around(
+        Line,
+        "at_once",
+        before="before_commit",
+        after="after_commit",
+        only=lambda _, bundle: any(bundle is work for work in deciding),
     )
     for delivery in (RabbitDelivery, StreamsDelivery):
         around(delivery, "ack", before="before_ack")
