@@ -28,9 +28,9 @@ async def seal(context: JobContext) -> None:
     anchor = Anchor(settings)
     try:
         while not context.stopping.is_set():
-            if not await seal_all(postgres, keys, context.stopping):
-                await context.pause(TICK_S)
+            await seal_all(postgres, keys, context.stopping)
             await anchor.when_due(postgres)
+            await context.pause(TICK_S)
     finally:
         await postgres.close()
 
@@ -41,9 +41,11 @@ def connect_sealer(settings: Settings) -> Postgres:
 
 
 async def seal_all(postgres: Postgres, keys: Keys, stopping: asyncio.Event | None = None) -> list[AuditSeal]:
-    """Until nothing is left that could be sealed now."""
+    """All that could be sealed when it was called. What is written meanwhile is left: else it would not end while somebody writes."""
     made: list[AuditSeal] = []
-    while not (stopping and stopping.is_set()):
+    async with postgres.reading() as work:
+        until = await seals.finished(work)
+    while not (stopping and stopping.is_set()) and (not made or made[-1].xid_hi < until):
         async with postgres.unit_of_work() as work:
             sealed = await seal_next(work, keys)
         if sealed is None:

@@ -45,6 +45,11 @@ async def horizon(work: UnitOfWork, lo: int, most: int) -> Horizon:
     return Horizon(row.hi, row.beyond if row.beyond > row.first else row.beyond + 1)
 
 
+async def finished(work: UnitOfWork) -> int:
+    """Every transaction below it has ended."""
+    return int((await work.run(text("SELECT pg_snapshot_xmin(pg_current_snapshot())"))).scalar_one())
+
+
 async def newest(work: UnitOfWork) -> AuditSeal | None:
     return (await work.session.exec(select(AuditSeal).order_by(col(AuditSeal.n).desc()).limit(1))).first()
 

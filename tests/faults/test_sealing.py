@@ -85,6 +85,31 @@ async def test_every_event_is_sealed_exactly_once(postgres_url: str) -> None:
     assert written.total() > 200
 
 
+async def test_writers_who_never_rest_do_not_keep_the_sealer_in_one_round(postgres_url: str) -> None:
+    keys = Keys(KeyPair.new().private, (), use=CHECKPOINTS)
+    application = connect_postgres(postgres_url, role="ronda_app", pool=2, application="test")
+    sealer = connect_sealer(Settings(database_url=SecretStr(postgres_url)))
+    resting = asyncio.Event()
+
+    async def write_on() -> None:
+        while not resting.is_set():
+            async with application.unit_of_work() as work:
+                await audit.record(work, Event(system("test"), Action.SOURCE_ADD, "source", "again"))
+
+    writing = asyncio.create_task(write_on())
+    rounds = []
+    for _ in range(5):
+        await asyncio.sleep(0.1)
+        rounds.append(await asyncio.wait_for(seal_all(sealer, keys), 10))
+    resting.set()
+    await writing
+    await seal_all(sealer, keys)
+    for postgres in (application, sealer):
+        await postgres.close()
+    assert [len(made) for made in rounds] == [1] * 5
+    assert min(made[0].count for made in rounds) > 1
+
+
 @pytest.mark.parametrize("most", [1, 3, 1000])
 async def test_a_backlog_is_sealed_in_pieces_and_no_transaction_is_cut(postgres_url: str, most: int) -> None:
     keys = Keys(KeyPair.new().private, (), use=CHECKPOINTS)
