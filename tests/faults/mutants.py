@@ -111,6 +111,14 @@ MUTANTS = (
         "tests/integration/test_guards.py::test_a_payment_is_decided_once",
     ),
     Mutant(
+        "a bundle is committed as it is",
+        "one statement commits all of it, and only while everything is new",
+        "core/infra/postgres.py",
+        "ELSE CAST(n || ' of ' || {number} || ' rows are new' AS boolean) END",
+        "ELSE true END",
+        "tests/integration/test_line.py::test_nothing_stays_of_a_bundle_that_is_not_all_new",
+    ),
+    Mutant(
         "acked before the commit",
         "an ack follows the commit",
         "workers/score.py",

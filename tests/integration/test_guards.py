@@ -103,6 +103,27 @@ async def test_what_fails_before_its_commit_is_delivered_again(
     await desk.features.close()
 
 
+async def test_a_slice_that_holds_a_decided_payment_decides_the_others(on_bus: Resources) -> None:
+    desk = workers.score._ScoringDesk(JobContext(on_bus, asyncio.Event()))
+    await desk.prepare()
+    first, *others = payments(3)
+    async with on_bus.postgres.unit_of_work() as work:
+        await stored(work, first, *others)
+    await desk.settle([first])
+    await desk.settle([first, *others])
+    await desk.close()
+    uids = [str(payment.uid) for payment in (first, *others)]
+    async with on_bus.postgres.reading() as work:
+        counts = [
+            (await work.run(text(f"SELECT count(*) FROM {table} = ANY(:uids)"), {"uids": uids})).scalar_one()
+            for table in (
+                "decision WHERE CAST(transaction_uid AS text)",
+                "audit_event WHERE action = 'decision.make' AND subject_id",
+            )
+        ]
+    assert counts == [3, 3]
+
+
 async def test_what_was_not_confirmed_stays_in_the_outbox(resources: Resources) -> None:
     batch = ScoreBatch(shard=0, payments=payments(1))
     async with resources.postgres.unit_of_work() as work:

@@ -10,9 +10,11 @@ import pytest
 from backend.embedded_process import free_port
 from core.base.clock import utc_now
 from core.base.errors import Unavailable
-from core.infra.postgres import Line, Work, connect_postgres
+from core.infra.postgres import Bundle, Line, Work, connect_postgres
 from core.infra.resources import Resources
 from core.stores import flow
+from core.stores.recordset import insert_rows
+from core.tables.flow import OutboxMessage
 
 
 @pytest.fixture
@@ -102,3 +104,45 @@ async def test_transactions_wait_for_one_another(line: Line) -> None:
             await work.fetch("SELECT pg_sleep(0.01)")
 
     await asyncio.gather(*(one() for _ in range(5)))
+
+
+TAIL = "ON CONFLICT (id) DO NOTHING RETURNING id"
+
+
+def outbox_rows(*idents: UUID) -> list[dict[str, object]]:
+    now = utc_now()
+    return [{"id": ident, "queue": "nowhere", "body": b"\x00", "created_at": now, "next_at": now} for ident in idents]
+
+
+async def bundle_of(*parts: list[dict[str, object]]) -> Bundle:
+    bundle = Bundle()
+    for part in parts:
+        await insert_rows(bundle, OutboxMessage, [{**row, "attempts": 0} for row in part], tail=TAIL)
+    return bundle
+
+
+async def test_a_bundle_is_committed_as_one(resources: Resources, line: Line) -> None:
+    first, second, third = uuid4(), uuid4(), uuid4()
+    assert await line.at_once(await bundle_of(outbox_rows(first, second), outbox_rows(third)), rows=2)
+    assert all([await stored(resources, ident) for ident in (first, second, third)])
+
+
+async def test_nothing_stays_of_a_bundle_that_is_not_all_new(resources: Resources, line: Line) -> None:
+    old, new, other = uuid4(), uuid4(), uuid4()
+    async with line.unit_of_work() as work:
+        await add(work, old)
+        [[pid]] = await work.fetch("SELECT pg_backend_pid()")
+    assert not await line.at_once(await bundle_of(outbox_rows(old, new), outbox_rows(other)), rows=2)
+    assert not await stored(resources, new)
+    assert not await stored(resources, other)
+    async with line.unit_of_work() as work:
+        assert await work.fetch("SELECT pg_backend_pid()") == [(pid,)], "the connection is still good"
+
+
+async def test_a_bundle_for_a_server_that_takes_no_work_raises(resources: Resources, line: Line) -> None:
+    ident = uuid4()
+    async with line.unit_of_work() as work:
+        await work.fetch("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    with pytest.raises(Unavailable):
+        await line.at_once(await bundle_of(outbox_rows(ident)), rows=1)
+    assert await line.at_once(await bundle_of(outbox_rows(ident)), rows=1), "over a new connection"
