@@ -1,10 +1,12 @@
 """Payments are refused while too many of those before them are undecided: over real servers, without a scorer."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -15,8 +17,10 @@ from backend.doctor import State, examine
 from core.base.clock import utc_now
 from core.base.settings import Settings
 from core.infra.resources import Resources
+from core.stores import backlog
 from tests import servers
 from tests.integration.conftest import Api, payment
+from tests.integration.test_hot_paths import scans, statements_run
 from tests.servers import Server
 
 MOST = 4
@@ -155,3 +159,34 @@ async def test_the_doctor_tells_the_backlog(api: Api, resources: Resources) -> N
     state, words = await told()
     assert state is State.BAD
     assert words.startswith("5 payments wait for their decision")
+
+
+HISTORY = 3_000
+"""Payments of an hour ago, all decided."""
+
+
+async def test_the_count_reads_the_backlog_and_not_what_was_decided_before(api: Api, resources: Resources) -> None:
+    """Where an index can serve, PostgreSQL is told to take it: of so few rows it would rightly read all."""
+    url = resources.settings.database_url.get_secret_value()
+    await servers.run_sql(
+        url,
+        f"""INSERT INTO transaction (uid, source_id, transaction_id, occurred_at, accepted_at, amount_minor, currency,
+            customer_id, attributes, imported)
+            SELECT uuidv7(-interval '1 hour'), '{api.source}', 'past-' || n, now(), now(), 1, 'EUR', 'c', '{{}}', false
+            FROM generate_series(1, {HISTORY}) AS n""",
+    )
+    await decide(resources, HISTORY, ago=timedelta(hours=1))
+    await post_batch(api, "now-1", "now-2")
+    await servers.run_sql(url, "ANALYZE")
+    connection = await asyncpg.connect(url)
+    await connection.execute("SET enable_seqscan = off; SET random_page_cost = 1.1")
+    with statements_run() as statements:
+        async with resources.postgres.reading() as work:
+            found = await count_undecided(work, utc_now() - timedelta(minutes=1), utc_now(), most=100)
+            assert await backlog.decided(work, utc_now() - timedelta(seconds=10), most=100) == 0
+    assert found.undecided == 2
+    assert len(statements) == 2
+    for statement, values in statements.items():
+        plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *values)
+        assert max(scan.touched for scan in scans(json.loads(plan)[0]["Plan"])) < 10, plan
+    await connection.close()
