@@ -21,6 +21,7 @@ LEFT_OUT = "left-out"
 """The file beside the traces that names what the processes are to leave out."""
 WEB = {
     "read the body": "backend.api.transactions:parse_transaction",
+    "audit events": "core.acts.audit:record",
     "write the statement": "backend.ingest:Ingest._write",
     "store": "core.infra.postgres:Line.at_once",
     "publish": "core.acts.outbox:publish",
@@ -35,6 +36,7 @@ SCORER = {
     "rules and outcomes": "workers.score:judge",
     "SHAP": "models.scoring.explainer:Explainer.explain",
     "reasons": "workers.judging:reasons",
+    "audit events": "core.acts.audit:record",
     "write the statement": "workers.score:_ScoringDesk._store",
     "store": "core.infra.postgres:Line.at_once",
     "the rest of scoring": "workers.score:_ScoringDesk.handle",
