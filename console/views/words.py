@@ -342,7 +342,7 @@ def middle(text: str, most: int = 22) -> str:
 
 
 def duration(gap: timedelta) -> str:
-    """`850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    """`850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`, `14 d 22 h`."""
     seconds = gap.total_seconds()
     if seconds < 1:
         return f"{round(seconds * 1000)} ms"
@@ -351,4 +351,6 @@ def duration(gap: timedelta) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if whole < 2 * 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"

@@ -1,5 +1,6 @@
 """The words of each language that turn numbers into text. Pure Python: workers carry no Babel, the console no numpy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,8 @@ Noun = tuple[str, str]
 
 @dataclass(frozen=True)
 class Lexicon:
-    """marks: what stands for the comma and the point of `1,234.5`. currencies: symbols that every reader of the language knows.
+    """marks: what stands for the comma and the point of `1,234.5`. signs: of currencies, as CLDR has them for the language.
+    apart: whether a gap follows every sign, or only one that ends in a letter.
 
     Texts take {value}, or {low} and {high}.
     """
@@ -37,8 +39,15 @@ class Lexicon:
     weekdays: tuple[str, ...]
     one_below_two: bool
     """Whether 1.5 takes the noun for one, as in Portuguese."""
-    currencies: tuple[tuple[str, str], ...] = ()
+    signs: Mapping[str, str]
+    apart: bool
 
+
+_SIGNS: Final = {
+    "BRL": "R$", "CAD": "CA$", "CNY": "CN¥", "EUR": "€", "GBP": "£", "HKD": "HK$", "ILS": "₪", "INR": "₹", "KRW": "₩",
+    "MXN": "MX$", "NZD": "NZ$", "TWD": "NT$", "VND": "₫", "XAF": "FCFA", "XCD": "EC$", "XCG": "Cg.", "XOF": "F\u202fCFA",
+    "XPF": "CFPF", "XXX": "¤",
+}  # fmt: skip
 
 EN: Final = Lexicon(
     marks=",.",
@@ -61,6 +70,8 @@ EN: Final = Lexicon(
     largest="the largest so far {value}",
     weekdays=("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     one_below_two=False,
+    signs={**_SIGNS, "AUD": "A$", "JPY": "¥", "PHP": "₱", "USD": "$"},
+    apart=False,
 )
 
 PT: Final = Lexicon(
@@ -84,7 +95,8 @@ PT: Final = Lexicon(
     largest="o maior até agora, {value}",
     weekdays=("segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado", "domingo"),
     one_below_two=True,
-    currencies=(("BRL", "R$"),),
+    signs={**_SIGNS, "AUD": "AU$", "JPY": "JP¥", "PTE": "Esc.", "THB": "฿", "USD": "US$"},
+    apart=True,
 )
 
 LEXICONS: Final = {Language.EN: EN, Language.PT_BR: PT}

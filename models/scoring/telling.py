@@ -45,7 +45,7 @@ def _with_usual(part: Mapping[str, Any], currency: str, language: Language) -> s
 
 
 def _aside(part: Mapping[str, Any], currency: str, language: Language) -> str:
-    """What the number is a multiple of or stands for, or that this payment made it: ` (EUR 94.00)`."""
+    """What the number is a multiple of or stands for, or that this payment made it: ` (€94.00)`."""
     lexicon = LEXICONS[language]
     if part.get("named"):
         return f" ({part['named']})"
@@ -56,7 +56,7 @@ def _aside(part: Mapping[str, Any], currency: str, language: Language) -> str:
 
 
 def usual_in_words(part: Mapping[str, Any], feature: Feature, currency: str, language: Language) -> str:
-    """`usual is 1 to 3`, `this customer's usual is EUR 12.00, the largest so far EUR 80.00`; empty where nothing is known."""
+    """`usual is 1 to 3`, `this customer's usual is €12.00, the largest so far €80.00`; empty where nothing is known."""
     lexicon, usual = LEXICONS[language], part.get("usual")
     if part.get("whose") == "customer" and usual is not None:
         text = lexicon.usual_here.format(value=range_in_words(feature, usual, usual, currency, language))

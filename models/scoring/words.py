@@ -1,4 +1,4 @@
-"""Feature values in words: `7 payments`, `EUR 1,250.00`, `3 hours`, `6.2 times`; `7 transações`, `R$ 1.250,00`. Pure Python."""
+"""Feature values in words: `7 payments`, `€1,250.00`, `3 hours`, `6.2 times`; `7 transações`, `R$ 1.250,00`. Pure Python."""
 
 import math
 from collections.abc import Callable
@@ -18,14 +18,11 @@ def _marked(text: str, lexicon: Lexicon) -> str:
 
 
 def money(hundredths: float, currency: str, lexicon: Lexicon = EN) -> str:
-    symbol = dict(lexicon.currencies).get(currency, currency)
-    return f"{symbol} {amount(hundredths, currency, lexicon)}"
-
-
-def amount(hundredths: float, currency: str, lexicon: Lexicon = EN) -> str:
-    """The number of `money`, without its currency."""
+    """`€1,250.00`, `KWD 12.500`, `R$ 1.250,00`: as the console writes its figures. The gap is one that no line breaks at."""
+    sign = lexicon.signs.get(currency, currency)
+    gap = "\xa0" if lexicon.apart or sign[-1:].isalpha() else ""
     major = to_major(from_hundredths(hundredths, currency), currency)
-    return _marked(f"{major:,.{exponent_of(currency)}f}", lexicon)
+    return sign + gap + _marked(f"{major:,.{exponent_of(currency)}f}", lexicon)
 
 
 def number(value: float, lexicon: Lexicon = EN) -> str:
@@ -94,13 +91,13 @@ def in_words(feature: Feature, value: float, currency: str, language: Language =
 
 
 def range_in_words(feature: Feature, low: float, high: float, currency: str, language: Language = Language.EN) -> str:
-    """`1 to 3`, `EUR 5.00 to 93.00`, `2 hours to 3 days`; one value where both ends read the same."""
+    """`1 to 3`, `€5.00 to €93.00`, `2 hours to 3 days`; one value where both ends read the same."""
     lexicon = LEXICONS[language]
     if feature.unit == "hundredths":
-        first, last = money(low, currency, lexicon), amount(high, currency, lexicon)
-        return first if first == money(high, currency, lexicon) else lexicon.span.format(low=first, high=last)
-    words = _SHORT.get(feature.unit) or _WORDS[feature.unit]
-    first, last = words(low, lexicon), words(high, lexicon)
+        first, last = money(low, currency, lexicon), money(high, currency, lexicon)
+    else:
+        words = _SHORT.get(feature.unit) or _WORDS[feature.unit]
+        first, last = words(low, lexicon), words(high, lexicon)
     return first if first == last else lexicon.span.format(low=first, high=last)
 
 

@@ -6,7 +6,11 @@ import pytest
 
 from console.asked import read_amount
 from console.i18n import Reader, speaking_to
+from console.views.words import money
+from core.base.money import from_hundredths
 from core.base.terms import Language
+from models.scoring import words as telling
+from models.scoring.lexicon import LEXICONS
 
 EN, PT = Language.EN, Language.PT_BR
 
@@ -42,3 +46,12 @@ def test_what_is_no_amount_is_refused(language: Language, text: str) -> None:
 def test_another_languages_marks_are_refused(language: Language, text: str) -> None:
     with speaking_to(Reader(language)), pytest.raises(ValueError):  # noqa: PT011
         read_amount(text)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_reason_writes_money_as_the_figures_beside_it(language: Language) -> None:
+    """Reasons are written without Babel, figures with it."""
+    with speaking_to(Reader(language)):
+        for currency in (*Reader(language).locale.currency_symbols, "KWD", "ZZZ"):
+            beside = money(from_hundredths(123_456_700, currency), currency)
+            assert telling.money(123_456_700, currency, LEXICONS[language]) == beside

@@ -129,7 +129,8 @@ def test_compact(value: float, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "expected"), [(0.85, "850 ms"), (12, "12 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+    ("seconds", "expected"),
+    [(0.85, "850 ms"), (12, "12 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (1_290_000, "14 d 22 h")],
 )
 def test_duration(seconds: float, expected: str) -> None:
     assert words.duration(timedelta(seconds=seconds)) == expected
