@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 from litestar import get, post
@@ -133,9 +134,21 @@ def _done(back: str, said: str) -> Page:
     return see_other(f"{path}{'&' if '?' in path else '?'}said={said}")
 
 
+def _filters(back: str) -> dict[str, str]:
+    """Of the list at this address; none for an entity's page, or an address that is not ours."""
+    parts = urlsplit(back)
+    asked = dict(parse_qsl(parts.query)) if parts.path == "/lists" else {}
+    name, show = asked.get("list", ""), asked.get("show", "")
+    return {
+        "name": name if name in set(EntityList) else "",
+        "show": show if show in set(State) else "",
+        "words": asked.get("q", ""),
+    }
+
+
 async def _changed(request: ConsoleRequest, back: str, error: RondaError) -> Page:
-    """What could not be done, above the list as it is now."""
-    context = await _context(request)
+    """What could not be done, above the list that was looked at, as it is now."""
+    context = await _context(request, **_filters(back))
     form = views.entry_form(_role(request))
     context |= {"form": form, "said": "", "problem": told(error.detail), "here": back or "/lists"}
     return render(request, "lists.html", context, status=409 if isinstance(error, NotAllowedNow) else 422)

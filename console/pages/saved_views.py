@@ -23,12 +23,13 @@ MOST_SHARED = 100
 
 @dataclass(frozen=True)
 class Refused:
-    """What was typed, for which view (empty = a new one), and why it could not be."""
+    """What was typed, for which view (empty = a new one), and why it could not be. taken: the id of the view that has the name."""
 
     view_id: str
     name: str
     query: str
     problem: str
+    taken: str = ""
 
 
 async def _page(request: ConsoleRequest, refused: Refused | None = None) -> Page:
@@ -61,9 +62,9 @@ async def save_view(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]
     try:
         view: QueueView = read_query(query)
         async with resources_of(request).postgres.unit_of_work() as work:
-            await acts.save(work, name, view.query(), by=request.user)
+            await acts.save(work, name, view.query(), by=request.user, replace=data.get("replace") == "yes")
     except InvalidInput as error:
-        return await _page(request, Refused("", name, query, told(error.detail)))
+        return await _page(request, Refused("", name, query, told(error.detail), error.facts.get("taken", "")))
     return see_other(view.href())
 
 

@@ -37,12 +37,18 @@ def _event(action: Action, view: SavedView, by: SessionUser, **detail: str) -> E
     return Event(by.actor, action, "view", str(view.id), {"name": view.name, **detail})
 
 
-async def _free_name(work: UnitOfWork, name: str, by: SessionUser) -> str:
+def _name(name: str) -> str:
     words = " ".join(name.split())
     if not words or len(words) > MAX_NAME or not words.isprintable():
         raise InvalidInput(f"A view's name has 1 to {MAX_NAME} characters.")
-    if await saved_views.view_named(work, by.user.id, words):
-        raise InvalidInput(f"You have a view named {words} already.")
+    return words
+
+
+async def _free_name(work: UnitOfWork, name: str, by: SessionUser) -> str:
+    words = _name(name)
+    taken = await saved_views.view_named(work, by.user.id, words)
+    if taken:
+        raise InvalidInput(f"You have a view named {words} already.", taken=str(taken.id))
     return words
 
 
@@ -61,16 +67,27 @@ async def _own(work: UnitOfWork, view_id: UUID, by: SessionUser) -> SavedView:
     return view
 
 
-async def save(work: UnitOfWork, name: str, query: str, *, by: SessionUser) -> SavedView:
-    """`query`: as the console spells a view in an address."""
-    words = await _free_name(work, name, by)
+async def save(work: UnitOfWork, name: str, query: str, *, by: SessionUser, replace: bool = False) -> SavedView:
+    """`query`: as the console spells a view in an address. replace: in place of one's own view of that name, where there is one."""
     if len(query) > MAX_QUERY:
         raise InvalidInput("This view has too many filters to be kept.")
+    before = await saved_views.view_named(work, by.user.id, _name(name)) if replace else None
+    if before:
+        return await _replace(work, before, query, by)
+    words = await _free_name(work, name, by)
     if await saved_views.count_of(work, by.user.id) >= MOST_VIEWS:
         raise InvalidInput(f"You keep {MOST_VIEWS} views already. Delete one first.")
     view = SavedView(id=new_uuid(), owner_id=by.user.id, name=words, query=query, shared=False, created_at=utc_now())
     await saved_views.save(work, view)
     await record(work, _event(Action.VIEW_SAVE, view, by, query=query))
+    return view
+
+
+async def _replace(work: UnitOfWork, view: SavedView, query: str, by: SessionUser) -> SavedView:
+    """Who shares it still does."""
+    old, view.query = view.query, query
+    await saved_views.save(work, view)
+    await record(work, _event(Action.VIEW_SAVE, view, by, query=query, before=old))
     return view
 
 

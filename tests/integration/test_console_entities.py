@@ -251,3 +251,21 @@ async def test_a_search_that_no_index_helps_looks_at_so_many_and_says_where_to_g
         assert [row.uid for row, _decision in second.rows] == [old.uid]
         third = await searching.search_transactions(work, wanted, after=second.edge, limit=9, most=3)
     assert (list(third.rows), third.edge) == ([], None)
+
+
+async def test_what_is_refused_is_told_above_the_list_that_was_looked_at(
+    analyst: Browser, resources: Resources
+) -> None:
+    wanted, other = f"tok_{new_uuid()}", f"tok_{new_uuid()}"
+    for card in (wanted, other):
+        await analyst.post("/lists", **form(card, list="watch"))
+    row = await entry_of(resources, EntityList.WATCH, wanted)
+    assert row is not None
+    here = f"/lists?list=watch&q={wanted}"
+    refused = await analyst.post(f"/lists/{row.id}/extend", period="date", until="", back=here)
+    assert refused.status_code == 422
+    assert "Say until which day." in refused.text
+    assert wanted in refused.text
+    assert other not in refused.text
+    assert f'name="q" type="search" value="{wanted}"' in refused.text
+    assert (await analyst.post(f"/lists/{row.id}/extend", period="x", back="/lists?list=no&show=no")).status_code == 422

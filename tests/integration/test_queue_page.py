@@ -181,3 +181,16 @@ async def test_a_row_is_the_same_in_the_page_a_fragment_and_the_stream(analyst: 
         return re.sub(r">(now|\d+ s|\d h \d+ min)<", "><", found[0])  # time goes on meanwhile
 
     assert row(whole) == row(fragment) == row(streamed)
+
+
+async def test_a_view_is_replaced_once_it_is_said_that_it_is_there(analyst: Browser, resources: Resources) -> None:
+    view, newer = await saved(analyst, "Night"), "outcome=decline"
+    refused = await analyst.post("/queue/views", name="Night", query=newer)
+    assert refused.status_code == 422
+    assert 'id="replace"' in refused.text
+    assert 'id="replace"' not in (await analyst.post("/queue/views", name="x" * 41, query=newer)).text
+    assert (await analyst.post("/queue/views", name=" Night ", query=newer, replace="yes")).status_code == 303
+    assert f'id="go-{view}" href="/queue?{newer}"' in (await analyst.client.get("/queue/views")).text
+    async with resources.postgres.reading() as work:
+        events = await ledger.page(work, AuditFilter(subject_type="view", subject_id=view), before_id=None, limit=10)
+    assert (events[0].action, events[0].detail["query"], events[0].detail["before"]) == (Action.VIEW_SAVE, newer, VIEW)
