@@ -53,6 +53,7 @@ HANDLERS = [
     sign_in.sign_in_page,
     sign_in.sign_in,
     sign_in.sign_out,
+    sign_in.stay_signed_in,
     settings.settings_page,
     settings.save_profile,
     settings.change_password,

@@ -1,6 +1,8 @@
 """What every page has around it: user, CSRF token, theme; and how an answer is rendered."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from litestar.datastructures import Cookie
@@ -8,9 +10,12 @@ from litestar.enums import MediaType
 from litestar.response import Redirect, Response, Template
 
 from console.access import Connection, ConsoleRequest, masked, resources_of
+from console.i18n import gettext as _
+from console.i18n import ngettext
 from console.navigation import places
 from console.views.settings import THEME_ICONS, THEMES
 from core.acts.people import SessionUser
+from core.base.clock import utc_now
 from core.base.terms import Theme
 
 THEME_COOKIE: Final = "ronda_theme"
@@ -40,12 +45,42 @@ def is_fragment(connection: Connection) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class SessionLeft:
+    """What the page's script needs to say in time that the session ends. left_s: whatever is done until then."""
+
+    idle_s: int
+    left_s: int
+    words: dict[str, str]
+
+
+def _session(connection: Connection, user: SessionUser) -> SessionLeft:
+    settings = resources_of(connection).settings
+    hours = settings.session_absolute_hours
+    left = user.signed_in_at + timedelta(hours=hours) - utc_now()
+    return SessionLeft(
+        settings.session_idle_minutes * 60,
+        int(left.total_seconds()),
+        {
+            "idle": _("You will be signed out in %(time)s, because nothing was asked for in a while.", time="{time}"),
+            "last": ngettext(
+                "You will be signed out in %(time)s: nobody stays signed in for more than %(num)s hour. Finish what you are typing.",
+                "You will be signed out in %(time)s: nobody stays signed in for more than %(num)s hours. Finish what you are typing.",
+                hours,
+                time="{time}",
+            ),
+            "over": _("You have been signed out. Copy what you have typed, if anything."),
+        },
+    )
+
+
 def shell(connection: Connection) -> dict[str, Any]:
     user: SessionUser | None = connection.scope.get("user")
     waiting: int = connection.scope.get("waiting_letters", 0)  # type: ignore[assignment]
     return {
         "user": user.user if user else None,
         "csrf_token": masked(user.csrf_token) if user else "",
+        "session": _session(connection, user) if user else None,
         "theme": theme_of(connection),
         "themes": [(theme.value, THEMES[theme], THEME_ICONS[theme]) for theme in Theme],
         "path": connection.url.path,

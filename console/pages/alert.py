@@ -15,7 +15,7 @@ from console.surroundings import timeline_of
 from console.views.evidence import judgement, payment
 from console.views.links import links
 from console.views.normal import normal
-from console.views.queue import alert_row, people_in
+from console.views.queue import alert_row, alert_title, people_in
 from console.views.record import raw_records
 from console.views.similar import similar
 from console.views.timeline import FIRST_RANGE
@@ -55,6 +55,7 @@ async def _evidence(work: UnitOfWork, alert: Alert, chosen: str) -> dict[str, An
     names = await people.names_of(work, people_in([alert, *(link.alert for link in linked)]))
     return {
         "alert": alert_row(alert, names, now),
+        "title": alert_title(alert, chosen),
         "payment": payment(row, now),
         "judgement": judgement(decision, row, now) if decision else None,
         "normal": normal(row, earlier, now),
@@ -95,8 +96,8 @@ async def timeline_page(request: ConsoleRequest, alert_id: FromPath[UUID], range
         row = await _payment(work, alert)
         decision = await flow.latest_decision(work, row.uid)
         shown = await timeline_of(work, alert, row, decision, range, utc_now())
-    context = {"timeline": shown, "alert_id": str(alert.id)}
-    return render(request, "_timeline.html" if is_fragment(request) else "timeline.html", context)
+    context = {"timeline": shown, "alert_id": str(alert.id), "title": alert_title(alert, range)}
+    return render(request, "_timeline_part.html" if is_fragment(request) else "timeline.html", context)
 
 
 @get("/alerts/{alert_id:uuid}/similar", guards=[require(Role.VIEWER)])

@@ -57,7 +57,8 @@ async def dead_letters_page(
     waiting = dict(reasons).get(reason, 0)
     context: dict[str, Any] = {
         "rows": [views.letter_row(row, now) for row in shown],
-        "states": [(ANY, _("Any")), *((known.value, words) for known, words in views.STATES.items())],
+        "tabs": views.tabs(ANY, reason),
+        "any_reason_href": views.listing_href(show, ""),
         "show": show,
         "reason": reason,
         "reason_words": views.reason_words(reason),

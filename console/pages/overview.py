@@ -56,6 +56,7 @@ async def overview_page(request: ConsoleRequest, days: FromQuery[str] = "30") ->
         "length": length,
         "ranges": [(each, f"/overview?days={each}") for each in views.RANGES],
         "as_of": moment(rows[-1].measured_at, now) if rows else None,
+        "day_begins": views.day_begins(today),
         "begun": began is not None,
         "wait_days": wait,
         "tiles": views.tiles(known) if known else [],

@@ -62,6 +62,11 @@ async def sign_in(request: ConsoleRequest, data: URLEncodedBody[dict[str, str]])
     return answer
 
 
+@get("/session", guards=[require(Role.VIEWER)], status_code=204)
+async def stay_signed_in() -> None:
+    """Nothing is done here: whatever is asked for keeps the session, and this is the least that can be."""
+
+
 @post("/sign-out", guards=[require(Role.VIEWER)])
 async def sign_out(request: ConsoleRequest) -> Page:
     resources = resources_of(request)

@@ -74,6 +74,15 @@
     checkVersion();
   });
 
+  // ---- what the reader asked for, while it is on its way: console.css shows it ----
+  const busy = new WeakMap(); // an answer may name another target
+  document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+    if (!ctx.sourceElement?.matches("a, button, form") || !ctx.target) return;
+    busy.set(ctx, ctx.target);
+    ctx.target.setAttribute("aria-busy", "true");
+  });
+  document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => busy.get(ctx)?.removeAttribute("aria-busy"));
+
   // ---- one alert: somebody else changed it ----
   let newest = 0;
   function checkVersion() {

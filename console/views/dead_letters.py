@@ -108,6 +108,19 @@ def reason_words(reason: str) -> str:
     return without_card_numbers(retold(reason))
 
 
+@dataclass(frozen=True)
+class Tab:
+    key: str
+    words: str
+    href: str
+
+
+def tabs(every: str, reason: str) -> list[Tab]:
+    """One a state, and `every` for all of them."""
+    named = [*((known.value, words) for known, words in STATES.items()), (every, _("All"))]
+    return [Tab(key, words, listing_href(key, reason)) for key, words in named]
+
+
 def letter_row(row: DeadLetter, now: datetime) -> LetterRow:
     uid = str(row.transaction_uid) if row.transaction_uid else ""
     many = (

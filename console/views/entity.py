@@ -18,7 +18,7 @@ LINKS_SHOWN: Final = 5
 SHARED_KINDS: Final = (EntityKind.CARD, EntityKind.DEVICE, EntityKind.IP)
 """Kinds that several customers should not have in common."""
 DAYS: Final = 30
-WIDTH, HEIGHT, BOTTOM, TOP = 620.0, 112.0, 90.0, 14.0
+WIDTH, BOTTOM, TOP = 620.0, 90.0, 1.0
 _GAP: Final = 3.0
 
 
@@ -60,20 +60,14 @@ class DayBar:
 
 
 @dataclass(frozen=True)
-class Tick:
-    x: str
-    words: str
-    anchor: str
-
-
-@dataclass(frozen=True)
 class Activity:
     bars: list[DayBar]
-    ticks: list[Tick]
+    ticks: list[str]
+    """The first day, the one in the middle, the last."""
     highest: str
     summary: str
     table: list[tuple[str, str, str]]
-    size: str = f"0 0 {WIDTH:g} {HEIGHT:g}"
+    size: str = f"0 0 {WIDTH:g} {BOTTOM:g}"
     bottom: str = f"{BOTTOM:g}"
     top: str = f"{TOP:g}"
     right: str = f"{WIDTH:g}"
@@ -211,11 +205,7 @@ def activity(known: Known) -> Activity | None:
     busiest = max(days, key=lambda at: (every[at], at))
     return Activity(
         bars=[_bar(place, at, every[at], frauds[at], most) for place, at in enumerate(days) if every[at]],
-        ticks=[
-            Tick("0", _date(days[0]), "start"),
-            Tick(f"{WIDTH / 2:g}", _date(days[DAYS // 2]), "middle"),
-            Tick(f"{WIDTH:g}", _date(last), "end"),
-        ],
+        ticks=[_date(days[0]), _date(days[DAYS // 2]), _date(last)],
         highest=count(most),
         summary=_(
             "Payments by day from %(first)s to %(last)s: the most on %(busiest)s, %(most)s.",

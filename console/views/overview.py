@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Final
 
 from console.i18n import gettext as _
-from console.i18n import ngettext
+from console.i18n import ngettext, reader
 from console.views.daily import day_words
 from console.views.days import Day, amount_of, currencies, merged, not_known_yet, quantile, took
 from console.views.words import compact, count, money, percent
@@ -13,16 +14,30 @@ from console.views.words import compact, count, money, percent
 RANGES: Final = (7, 30, 90)
 
 
+def _wordy(*values: str) -> bool:
+    """No figure among them: `no decision` is not to stand out like one."""
+    return not any(letter.isdigit() for value in values for letter in value)
+
+
+def day_begins(today: date) -> str:
+    """When a UTC day begins in the reader's time zone; empty where it begins at midnight there."""
+    begins = datetime(today.year, today.month, today.day, tzinfo=UTC).astimezone(reader().tz)
+    return f"{begins:%H:%M}" if begins.utcoffset() else ""
+
+
 @dataclass(frozen=True)
 class Tile:
-    """Today's figure beside the range's. `more`: further lines of the same, for other currencies."""
+    """Today's figure beside the range's."""
 
     key: str
     title: str
     value: str
     against: str
-    more: tuple[str, ...] = ()
     href: str = ""
+
+    @property
+    def wordy(self) -> bool:
+        return _wordy(self.value)
 
 
 def tiles(days: Sequence[Day]) -> list[Tile]:
@@ -98,6 +113,10 @@ class MoneyTile:
     lines: tuple[str, ...]
     today: str
     explained: str
+
+    @property
+    def wordy(self) -> bool:
+        return _wordy(*self.lines)
 
 
 def money_tiles(days: Sequence[Day]) -> list[MoneyTile]:

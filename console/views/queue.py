@@ -10,6 +10,7 @@ from console.i18n import Words, marked, reader
 from console.i18n import gettext as _
 from console.views.lists import hit_words
 from console.views.recorded import retold
+from console.views.timeline import FIRST_RANGE, range_words
 from console.views.words import (
     LABELS,
     OUTCOMES,
@@ -95,7 +96,10 @@ class AlertRow:
 
 
 def reason_words(alert: Alert) -> str:
-    """The sentence the alert was opened with; where it is not to be had in the reader's language, what it is about."""
+    """The sentence the alert was opened with: in English word for word, so an old one may say `EUR 12.00` where figures say `€12.00`.
+
+    Where it is not to be had in the reader's language, what it is about.
+    """
     language = reader().language
     if language is Language.EN:
         return alert.top_reason
@@ -138,6 +142,12 @@ def alert_row(alert: Alert, names: Mapping[UUID, str], now: datetime) -> AlertRo
         due=due(alert.due_at, now) if alert.status != AlertStatus.CLOSED.value else None,
         title=_("Select the alert of %(amount)s, %(customer)s", amount=amount, customer=alert.customer_id),
     )
+
+
+def alert_title(alert: Alert, chosen: str = FIRST_RANGE) -> str:
+    """Of its page. chosen: the timeline's range, which is named where its address names it."""
+    parts = [money(alert.amount_minor, alert.currency), score(alert.score).word]
+    return " · ".join([*parts, *([range_words(chosen)] if chosen != FIRST_RANGE else []), "Ronda"])
 
 
 def control_words(probability: float | None) -> str:

@@ -50,6 +50,7 @@ class SignedIn:
 class SessionUser:
     user: User
     csrf_token: str
+    signed_in_at: datetime
 
     @property
     def actor(self) -> Actor:
@@ -176,7 +177,7 @@ async def session_of(
         return None
     if touch and now - session.last_seen_at > _TOUCH_EVERY:
         await people.touch_session(work, token_sha, now)
-    return SessionUser(user, session.csrf_token)
+    return SessionUser(user, session.csrf_token, session.created_at)
 
 
 async def sign_out(work: UnitOfWork, token: str, actor: Actor) -> None:

@@ -26,6 +26,7 @@ NO_PAGES: Final = {
     "/stream/queue": "events",
     "/stream/alerts/{alert_id:uuid}": "events",
     "/stream/models": "events",
+    "/session": "no content",
     "/models/{model_id:str}/report.json": "a file",
     "/models/{model_id:str}/card.md": "a file",
     "/audit/{event_id:uuid}/proof": "a file",

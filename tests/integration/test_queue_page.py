@@ -1,6 +1,7 @@
 """The queue over HTTP: one spelling of an address, filters that are refused in words, views that people keep, and a stream of one view."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -193,4 +194,5 @@ async def test_a_view_is_replaced_once_it_is_said_that_it_is_there(analyst: Brow
     assert f'id="go-{view}" href="/queue?{newer}"' in (await analyst.client.get("/queue/views")).text
     async with resources.postgres.reading() as work:
         events = await ledger.page(work, AuditFilter(subject_type="view", subject_id=view), before_id=None, limit=10)
-    assert (events[0].action, events[0].detail["query"], events[0].detail["before"]) == (Action.VIEW_SAVE, newer, VIEW)
+    detail = json.loads(events[0].detail)
+    assert (events[0].action, detail["query"], detail["before"]) == (Action.VIEW_SAVE, newer, VIEW)

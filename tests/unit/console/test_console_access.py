@@ -13,6 +13,7 @@ ROLES = {
     "GET /": "viewer",
     "GET /overview": "viewer",
     "GET /queue": "viewer",
+    "GET /session": "viewer",
     "GET /queue/views": "viewer",
     "POST /queue/views": "viewer",
     "POST /queue/views/{view_id:uuid}/rename": "viewer",

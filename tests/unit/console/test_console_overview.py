@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from console.i18n import Reader, speaking_to
 from console.navigation import places
 from console.views import overview, overview_charts, standing
 from console.views.daily import Bar, Part, daily
@@ -128,7 +129,7 @@ def test_the_strip_says_what_is_wrong() -> None:
 
 def person(role: Role) -> SessionUser:
     user = User(id=new_uuid(), email="a@b", name="A", role=role, password_hash="", created_at=NOW)
-    return SessionUser(user=user, csrf_token="t")
+    return SessionUser(user=user, csrf_token="t", signed_in_at=NOW)
 
 
 def test_navigation_shows_each_role_its_places_and_leads_the_waiting_dead_letters() -> None:
@@ -139,3 +140,17 @@ def test_navigation_shows_each_role_its_places_and_leads_the_waiting_dead_letter
     assert (found["dead-letters"].badge, found["audit"].badge) == ("99+", "")
     assert next(place.key for place in places(person(Role.LEAD), "/alerts/1", 0) if place.current) == "queue"
     assert places(None, "/sign-in", 0) == []
+
+
+def test_days_are_utc_and_say_where_that_is_not_midnight() -> None:
+    assert overview.day_begins(NOW.date()) == ""
+    with speaking_to(Reader(zone="America/Sao_Paulo")):
+        assert overview.day_begins(NOW.date()) == "21:00"
+
+
+def test_a_tile_without_a_figure_is_set_as_words() -> None:
+    assert [overview.Tile("k", "T", value, "").wordy for value in ("11", "100% so far", "no decision")] == [
+        False,
+        False,
+        True,
+    ]

@@ -44,7 +44,7 @@ def page_of(model: RegisteredModel) -> str:
     return (
         templates()
         .get_template("model.html")
-        .render(**context, report=shown, places=[], shadow=None, watch=None, may_change=False)
+        .render(**context, session=None, report=shown, places=[], shadow=None, watch=None, may_change=False)
     )
 
 
