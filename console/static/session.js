@@ -1,6 +1,6 @@
 // Says some minutes ahead that this session ends. Whatever is asked of the server, in any tab, keeps it; so does the button.
 const byId = (id) => document.getElementById(id);
-const note = byId("session-note"), stay = byId("session-stay"), again = byId("session-again");
+const note = byId("session-note"), sentence = byId("session-words"), stay = byId("session-stay"), again = byId("session-again");
 const words = JSON.parse(note.dataset.words);
 const idle = Number(note.dataset.idle) * 1000;
 const last = Date.now() + Number(note.dataset.left) * 1000; // not even work keeps it longer
@@ -15,8 +15,9 @@ function look() {
   note.hidden = !state;
   stay.hidden = state !== "idle";
   again.hidden = state !== "over";
-  if (state) byId("session-words").textContent = words[state].replace("{time}", `${Math.max(1, Math.round(left / 60_000))} min`);
-  if (state !== said) byId("status-region").textContent = state ? byId("session-words").textContent : "";
+  const time = `${Math.max(1, Math.round(left / 60_000))} min`, text = state ? words[state].replace("{time}", time) : "";
+  sentence.textContent = text;
+  if (state !== said) byId("status-region").textContent = text;
   said = state;
 }
 stay.addEventListener("click", async () => {
