@@ -44,6 +44,7 @@ _WITHOUT: Final = (
     marked("retired"),
     marked("refused already"),
     marked("no reason was recorded"),
+    marked("The e-mail address or the password is not right."),
     marked("PostgreSQL does not answer"),
     marked("PostgreSQL does not take work now"),
     marked("PostgreSQL closed the connection"),
