@@ -1,6 +1,8 @@
 """Real servers for tests: one of each per session, started when a test first asks, private and on loopback."""
 
 import asyncio
+import shutil
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -12,6 +14,7 @@ import aio_pika
 import asyncpg
 
 from backend.embedded import Running, find_rabbit, start_postgres, start_rabbit, start_valkey
+from backend.embedded_process import plain_environment
 from core.contracts.topology import queues
 
 start_bus_valkey = partial(start_valkey, carries_bus=True)
@@ -26,7 +29,7 @@ class Server:
 
     def __init__(self, start: Callable[[Path], Awaitable[Running]], data_dir: Path) -> None:
         self._start = start
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._running: Running | None = None
 
     @property
@@ -39,7 +42,7 @@ class Server:
         return self._running
 
     async def start(self) -> None:
-        self._running = await self._start(self._data_dir)
+        self._running = await self._start(self.data_dir)
 
     async def kill(self) -> None:
         """SIGKILL, and waits until the process is gone."""
@@ -51,9 +54,13 @@ class Server:
             await self._running.stop()
 
     async def restart_after_kill(self) -> None:
-        """Raises AssertionError if the URL changed: clients could not find the server again."""
+        await self.restart(self.kill)
+
+    async def restart(self, end: Callable[[], Awaitable[None]], meanwhile: Callable[[], None] = lambda: None) -> None:
+        """meanwhile: what is done to its files. Raises AssertionError if the URL changed: clients could not find the server again."""
         url = self.url
-        await self.kill()
+        await end()
+        meanwhile()
         await self.start()
         assert self.url == url, "another program took the server's port"
 
@@ -104,6 +111,29 @@ async def delete_queues(rabbit_url: str) -> None:
         channel = await connection.channel()
         for queue in queues(MOST_SHARDS):
             await channel.queue_delete(queue.name)
+
+
+async def rabbitmqctl(server: Server, *words: str) -> None:
+    """What a broker's administrator types. Raises AssertionError with what it said when it did not work."""
+    script, home = find_rabbit(), server.data_dir / "rabbit"
+    assert script
+    environment = plain_environment() | {
+        "HOME": str(home),  # where the node's cookie is
+        "ERL_EPMD_PORT": (home / "mapper-port").read_text(),
+        "RABBITMQ_NODENAME": "ronda@localhost",
+        "RABBITMQ_CONF_ENV_FILE": str(home / "no-env.conf"),
+        "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(str(script.with_name("rabbitmqctl")), *words), env=environment, stdout=PIPE, stderr=STDOUT
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode(errors="replace")
+
+
+def lose_everything(rabbit: Server) -> None:
+    """While it is not running."""
+    shutil.rmtree(rabbit.data_dir / "rabbit" / "nodes")
 
 
 class Proxy:
@@ -169,7 +199,9 @@ __all__ = [
     "Server",
     "delete_queues",
     "fresh_database",
+    "lose_everything",
     "rabbit_or_fail",
+    "rabbitmqctl",
     "run_sql",
     "running_server",
     "start_bus_valkey",

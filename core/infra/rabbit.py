@@ -171,6 +171,8 @@ class RabbitConsumer:
                 await intake.start(self._queues, self._prefetch)
             except Lost as error:
                 await self._outage.wait(str(error), until=deadline)
+                if isinstance(error.__cause__, ChannelNotFoundEntity):
+                    await self._bus.declare_again()
                 if loop.time() >= deadline:
                     return None
             else:
@@ -216,14 +218,22 @@ class RabbitBus:
         self._link = Link(url, "publisher")
         self._numbers = itertools.count()
         self._consumers: list[RabbitConsumer] = []
+        self._declared: dict[str, Queue] = {}
 
     async def declare(self, queues: Sequence[Queue]) -> None:
+        self._declared |= {queue.name: queue for queue in queues}
         try:
             created = [queue for queue in queues if await self._declare(queue)]
             if created:
                 await self._settle()
         except Lost as error:
             raise Unavailable(f"RabbitMQ does not answer: {error}", server="rabbit") from error
+
+    async def declare_again(self) -> None:
+        """For a consumer whose queue is gone: a broker that lost its data has none of them. What was in them is sent again by others."""
+        log.warning("a queue is gone; all are made again", queues=len(self._declared))
+        with suppress(Unavailable):
+            await self.declare(list(self._declared.values()))
 
     async def _declare(self, queue: Queue) -> bool:
         """Whether the queue is new."""

@@ -41,9 +41,11 @@ class StreamsBus:
         self._redis = connect(url, publish_timeout_s, retries=1)
         self._append = script(self._redis, "publish")
         self._consumers: list[StreamsConsumer] = []
+        self._declared: dict[str, Queue] = {}
         self._durability_known = False
 
     async def declare(self, queues: Sequence[Queue]) -> None:
+        self._declared |= {queue.name: queue for queue in queues}
         try:
             for queue in queues:
                 settings = json.dumps(asdict(queue), sort_keys=True)
@@ -54,6 +56,12 @@ class StreamsBus:
                 await self._create_group(queue)
         except (RedisError, OSError) as error:
             raise Unavailable(f"the bus in Redis does not answer: {error}", server="redis") from error
+
+    async def declare_again(self) -> None:
+        """For a consumer whose queue is gone: a Redis that was emptied has none of them. What was in them is sent again by others."""
+        log.warning("a queue is gone; all are made again", queues=len(self._declared))
+        with suppress(Unavailable):
+            await self.declare(list(self._declared.values()))
 
     async def _create_group(self, queue: Queue) -> None:
         try:
@@ -106,7 +114,7 @@ class StreamsBus:
 
     async def consumer(self, queues: Sequence[str], prefetch: int) -> StreamsConsumer:
         """`prefetch` counts per queue. Connects at the first take."""
-        consumer = StreamsConsumer(self._url, queues, prefetch)
+        consumer = StreamsConsumer(self._url, queues, prefetch, self.declare_again)
         self._consumers.append(consumer)
         return consumer
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
@@ -67,8 +67,10 @@ class StreamsConsumer:
     messages of a consumer that died. So nothing is ever held by a living consumer that does not know of it.
     """
 
-    def __init__(self, url: str, queues: Sequence[str], prefetch: int) -> None:
-        self._queues, self._prefetch = tuple(queues), prefetch
+    def __init__(
+        self, url: str, queues: Sequence[str], prefetch: int, declare_again: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._queues, self._prefetch, self._declare_again = tuple(queues), prefetch, declare_again
         # Not retried: a take that was executed but not answered must not be repeated under the same name.
         self._redis = connect(url, TIMEOUT_S, retries=0)
         self._take = script(self._redis, "take")
@@ -99,6 +101,8 @@ class StreamsConsumer:
             except (RedisError, OSError) as error:
                 self._change_name()
                 await self._outage.wait(str(error) or type(error).__name__, until=deadline)
+                if isinstance(error, ResponseError) and "NOGROUP" in str(error):
+                    await self._declare_again()
                 if loop.time() >= deadline:
                     return []
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
+import redis.asyncio as redis
 from pydantic import SecretStr
 
 from core.base.errors import PublishFailed, Unavailable
@@ -16,7 +17,7 @@ from core.base.settings import Settings
 from core.contracts.topology import DEAD, Queue
 from core.infra.bus import Bus, Consumer, Delivery, Outgoing
 from core.infra.resources import make_bus
-from tests.servers import Proxy, Server
+from tests.servers import Proxy, Server, lose_everything
 
 PATIENCE_S = 30.0
 """How long a test waits for what must happen before it fails; generous, since only failing tests spend it."""
@@ -464,3 +465,20 @@ async def test_a_large_batch_arrives_whole_and_in_order(bus: Bus, ordered: str) 
                 await delivery.ack()
     assert found == [str(number) for number in range(3000)]
     assert await bus.depth(ordered) == 0
+
+
+async def test_a_server_that_lost_everything_has_its_queues_again(bus: Bus, bus_server: Server, ordered: str) -> None:
+    """Whoever publishes is told that nobody takes it, until the consumer that waited noticed."""
+    async with consuming(bus, ordered) as consumer:
+        await bus.publish(outgoing(ordered, "lost"))
+        [lost] = await collect(consumer, 1)
+        if bus.name == "rabbit":
+            await bus_server.restart(bus_server.kill, lambda: lose_everything(bus_server))
+        else:
+            async with redis.from_url(bus_server.url) as client:
+                await client.flushall()
+        await lost.ack()
+        waiting = asyncio.create_task(collect(consumer, 2))
+        await published(bus, outgoing(ordered, 1, 2))
+        assert ids(await waiting) == ["id-1", "id-2"]
+        assert await bus.depth(DEAD) == 0
