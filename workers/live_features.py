@@ -6,6 +6,7 @@ has been taken in the order of acceptance. That is why this is no breaker from a
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -46,6 +47,10 @@ AT_ONCE_S = 0.05
 """How long a batch waits for a recovery that has just begun: most have little to take."""
 LAST_STEP_S = 5.0
 TICK_S = 0.25
+WATCH_TICKS = 20
+"""How often a scorer that has nothing to do looks whether its state is whole."""
+REMEMBERED = timedelta(seconds=MEMO_S) / 2
+"""For so long it is certain that the state knows what it took."""
 KNOWN = 100
 """Payments looked up to see whether a restart lost more than the tail."""
 
@@ -71,9 +76,13 @@ class _Gap:
         self._wait_s, self._not_before = PROBE_S, 0.0
 
     def leave_out(self, payments: Sequence[Payment]) -> None:
-        earliest = from_ms(min(payment.accepted_at_ms for payment in payments))
-        self.since = min(self.since or earliest, earliest)
+        self.reaches_back([payment.accepted_at_ms for payment in payments])
         self.left_out += len(payments)
+
+    def reaches_back(self, accepted_at_ms: Sequence[int], moment: datetime | None = None) -> None:
+        """To when the first of these was accepted."""
+        moments = [from_ms(min(accepted_at_ms)), moment, self.since]
+        self.since = min(one for one in moments if one)
 
     @property
     def due(self) -> bool:
@@ -109,12 +118,19 @@ class LiveFeatures:
             await self._closes(gap)
 
     async def keep(self) -> None:
-        """For ever: close a gap also while no payments come."""
-        while True:
+        """For ever: close a gap also while no payments come, and notice then, too, that Redis lost something: labels wait for that."""
+        for tick in itertools.count(1):
             await asyncio.sleep(TICK_S)
             async with self._turn:
                 if self._gap:
                     await self._closes(self._gap)
+                elif tick % WATCH_TICKS == 0:
+                    await self._watch()
+
+    async def _watch(self) -> None:
+        with suppress(FeaturesUnavailable):  # who does not answer has lost nothing yet
+            if not await self._features.whole():
+                self._begin_gap(StaleGeneration("the feature store was emptied, rebuilt or restarted"))
 
     async def close(self) -> None:
         await end(self._gap.recovery if self._gap else None)
@@ -128,6 +144,20 @@ class LiveFeatures:
                 taken = await self._features.taken([payment.uid for payment in payments])
                 return {payment.uid for payment, known in zip(payments, taken, strict=True) if known}
             return set()
+
+    async def catch_up(self, left_out: Sequence[Payment]) -> None:
+        """These were decided without features by a scorer that is gone, and not taken since: features are used again when they are."""
+        if not left_out:
+            return
+        async with self._turn:
+            if self._gap is None:
+                self._gap = _Gap()
+                telemetry.FEATURES_WHOLE.set(0)
+                log.warning("another scorer left payments out; they are taken first", at_least=len(left_out))
+            since = None
+            with suppress(FeaturesUnavailable):
+                since = await self._left_out_before()
+            self._gap.reaches_back([payment.accepted_at_ms for payment in left_out], since)
 
     async def vectors(self, payments: Sequence[Payment]) -> tuple[FloatMatrix, FeaturesStatus]:
         """(n, len(NAMES)); all NaN when degraded."""
@@ -220,17 +250,20 @@ class LiveFeatures:
 
     async def _lost_more(self) -> bool:
         """Whether something older than the window is missing, or may be: then only a rebuild helps."""
-        start = utc_now() - self._window
+        now = utc_now()
+        start = now - self._window
         async with self._resources.postgres.reading() as work:
             if await commit_order.imported_since(work, start):
                 return True
-            older = await commit_order.newest_before(work, start, since=start - self._window, limit=KNOWN)
+            older = await commit_order.newest_before(work, start, since=now - REMEMBERED, limit=KNOWN)
         return not all(await self._features.taken([row.uid for row in older]))
 
     async def _left_out_before(self) -> datetime | None:
         """When the oldest payment was accepted that another scorer, or this one in its former life, left out and nobody took since."""
         async with self._resources.postgres.reading() as work:
-            since = utc_now() - timedelta(seconds=MEMO_S) / 2
-            rows = await rescoring.degraded(work, since=since, limit=rescoring.MOST)
+            rows = await rescoring.degraded(work, since=utc_now() - REMEMBERED, limit=rescoring.MOST)
         taken = await self._features.taken([row.uid for row in rows])
-        return min((row.accepted_at for row, known in zip(rows, taken, strict=True) if not known), default=None)
+        missing = [row.accepted_at for row, known in zip(rows, taken, strict=True) if not known]
+        if len(rows) == rescoring.MOST:  # what comes behind these was not looked at
+            missing += [rows[0].accepted_at]
+        return min(missing, default=None)

@@ -3,6 +3,7 @@
 A bus keeps that order until something breaks: a publication that failed is repeated behind younger ones, what a dead consumer held comes
 back at another place, a suspect takes another way. Therefore each message names the one before it. A scorer that does not know that one
 looks whether its payments were taken or decided, and takes them from the outbox when they were not. Its own message finds that done.
+What another scorer decided without features, and did not come to take afterwards, is made up for as after an outage of our own.
 """
 
 from collections import OrderedDict
@@ -14,6 +15,7 @@ import structlog
 
 from core.acts.dead_letters import message_of
 from core.base import telemetry
+from core.base.terms import FeaturesStatus
 from core.contracts.messages import ScoreBatch
 from core.infra.bus import Delivery
 from core.infra.postgres import Postgres
@@ -27,6 +29,7 @@ FURTHEST: Final = 1_000
 """Most messages taken from the outbox before one. What lies further back is taken when it comes."""
 
 PAGE: Final = 50
+DEGRADED: Final = FeaturesStatus.DEGRADED
 
 Readable = Sequence[tuple[Delivery, ScoreBatch]]
 
@@ -72,8 +75,11 @@ class Order:
             bodies = [(str(row.id), message_of(row.body)) for row in rows]
             messages = {name: message for name, message in bodies if isinstance(message, ScoreBatch)}
             payments = [payment for message in messages.values() for payment in message.payments]
-            done = await flow.decided(work, [payment.uid for payment in payments])
-        done |= await self._features.taken([payment for payment in payments if payment.uid not in done])
+            decided = await flow.decided(work, [payment.uid for payment in payments])
+        unsure = [payment for payment in payments if decided.get(payment.uid, DEGRADED) is DEGRADED]
+        taken = await self._features.taken(unsure)
+        await self._features.catch_up([p for p in unsure if p.uid in decided and p.uid not in taken])
+        done = decided.keys() | taken
         missing = {
             name: message for name, message in messages.items() if not done.issuperset(p.uid for p in message.payments)
         }

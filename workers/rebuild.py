@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 import structlog
-from redis.exceptions import LockNotOwnedError
+from redis.exceptions import LockNotOwnedError, RedisError
 
 from core.acts.audit import Actor, Event, record
 from core.base.clock import utc_now
@@ -16,7 +16,7 @@ from core.base.terms import Action
 from core.infra.resources import Resources
 from core.stores import commit_order, flow
 from core.tables.flow import Transaction
-from models.features.online import MEMO_S, OnlineFeatures
+from models.features.online import MEMO_S, FeaturesUnavailable, OnlineFeatures
 from workers.past import Taken, as_taken, walk_past
 from workers.tail import OVERLAP, Tail, take_tail
 
@@ -33,23 +33,32 @@ def silent(_fraction: float, _step: str) -> None:
 async def rebuild_features(resources: Resources, *, by: Actor, report: Report = silent) -> int | None:
     """Rebuild and switch to the new state; how many payments went in, None when another process is at it already.
 
-    Raises FeaturesUnavailable when Redis goes away meanwhile: then the old state stays in use.
+    Raises FeaturesUnavailable when Redis goes away meanwhile, or has no room: then the old state stays in use.
     """
-    lock = resources.redis.lock(LOCK, timeout=LOCK_S, blocking=False)
-    if not await lock.acquire():
+    try:
+        count = await _rebuild_alone(resources, report)
+    except (RedisError, OSError) as error:
+        raise FeaturesUnavailable("the feature store takes nothing now", server="redis") from error
+    if count is None:
         log.info("another process rebuilds the feature state")
         return None
+    async with resources.postgres.unit_of_work() as work:
+        await record(work, Event(by, Action.FEATURES_REBUILD, "features", "all", {"payments": count}))
+    report(1.0, "done")
+    return count
+
+
+async def _rebuild_alone(resources: Resources, report: Report) -> int | None:
+    lock = resources.redis.lock(LOCK, timeout=LOCK_S, blocking=False)
+    if not await lock.acquire():
+        return None
     try:
-        count = await _rebuild(resources, report)
+        return await _rebuild(resources, report)
     finally:
         try:
             await lock.release()
         except LockNotOwnedError:
             log.warning("the rebuild took longer than its lock")
-    async with resources.postgres.unit_of_work() as work:
-        await record(work, Event(by, Action.FEATURES_REBUILD, "features", "all", {"payments": count}))
-    report(1.0, "done")
-    return count
 
 
 async def _rebuild(resources: Resources, report: Report) -> int:

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from core.base.clock import to_ms
 from core.base.ids import SourceId
-from core.base.terms import EntityKind
+from core.base.terms import EntityKind, FeaturesStatus
 from core.contracts.messages import Payment
 from core.infra.postgres import UnitOfWork, Work
 from core.stores.recordset import insert_rows
@@ -68,9 +68,15 @@ async def latest_decisions(work: UnitOfWork, uids: Sequence[UUID]) -> dict[UUID,
     return {row.transaction_uid: row for row in (await work.session.exec(query)).all()}
 
 
-async def decided(work: UnitOfWork, uids: Sequence[UUID]) -> set[UUID]:
-    query = select(Decision.transaction_uid).where(col(Decision.transaction_uid).in_(uids)).limit(len(uids) * 4)
-    return set((await work.session.exec(query)).all())
+async def decided(work: UnitOfWork, uids: Sequence[UUID]) -> dict[UUID, FeaturesStatus]:
+    """With which features the newest version was made; the undecided are left out."""
+    query = (
+        select(Decision.transaction_uid, Decision.features_status)
+        .where(col(Decision.transaction_uid).in_(uids))
+        .order_by(col(Decision.transaction_uid), col(Decision.version))
+        .limit(len(uids) * 4)
+    )
+    return {uid: FeaturesStatus(status) for uid, status in (await work.session.exec(query)).all()}
 
 
 async def insert_decisions(work: Work, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:

@@ -27,7 +27,7 @@ What a payment does not name has no value (NaN) for features of it. All whole nu
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -56,6 +56,9 @@ MEMO_S: Final = 9 * 86_400
 BACKFILL_CHUNK: Final = 100
 """Redis answers nobody else while it takes so many."""
 BUILDING_S: Final = 7 * 86_400
+BATCH: Final = 1_000
+ANSWER, TAKE, QUIET = "answer", "take", "quiet"
+"""How the script is called: only the last also works on a server that was restarted and may have lost something."""
 _readings_decoder = msgspec.msgpack.Decoder(list[float])
 
 
@@ -155,7 +158,7 @@ class OnlineFeatures:
         budget_s = None if self._budget_s is None else self._budget_s + SCRIPT_S_PER_PAYMENT * len(items)
         try:
             async with asyncio.timeout(budget_s):
-                answers = await self._run(items, answer=True, memo_s=MEMO_S)
+                answers = await self._run(items, ANSWER, memo_s=MEMO_S)
         except TimeoutError as error:
             raise _unavailable() from error
         return _assembled(payments, answers)
@@ -163,14 +166,40 @@ class OnlineFeatures:
     async def first_vectors(self, payments: Sequence[Payment]) -> list[FloatArray | None]:
         """What each payment was answered, or would have been, when it was taken; None = it was not taken, or longer ago than MEMO_S.
 
-        Takes nothing. Raises FeaturesUnavailable.
+        Takes nothing. Raises FeaturesUnavailable; StaleGeneration and ServerRestarted when the state is not whole.
         """
-        if (await self.prepare()).generation is None:
+        prepared = await self.prepare()
+        if prepared.empty:
             raise StaleGeneration("the feature store is empty and has to be rebuilt", server="redis")
+        if not prepared.whole:
+            raise ServerRestarted("the feature store was restarted", server="redis")
         memos = await self._memos([payment.uid for payment in payments])
         known = [(payment, memo) for payment, memo in zip(payments, memos, strict=True) if isinstance(memo, bytes)]
         vectors = iter(_assembled([payment for payment, _ in known], [memo for _, memo in known]))
         return [None if memo is None else next(vectors) for memo in memos]
+
+    async def whole(self) -> bool:
+        """Whether the generation that was last prepared is in use still, on a server that lost nothing. Raises FeaturesUnavailable."""
+        try:
+            async with asyncio.timeout(self._budget_s):
+                found = await self._redis.mget(GENERATION_KEY, RUN_KEY)
+                return [_words(value) for value in found] == [self._generation, await self._run_id()]
+        except (RedisError, OSError) as error:
+            raise _unavailable() from error
+
+    async def remembered(self) -> AsyncIterator[list[UUID]]:
+        """Every payment that was taken in the last MEMO_S, in batches; one may come twice. Raises FeaturesUnavailable."""
+        head = _prefix(str((await self.prepare()).generation)).encode() + b"s"
+        batch: list[UUID] = []
+        try:
+            async for key in self._redis.scan_iter(match=head + b"*", count=1_000):
+                batch.append(UUID(bytes=key[len(head) :]))
+                if len(batch) == BATCH:
+                    yield batch
+                    batch = []
+        except (RedisError, OSError) as error:
+            raise _unavailable() from error
+        yield batch
 
     async def taken(self, uids: Sequence[UUID]) -> list[bool]:
         """Whether each payment is part of the state; what was taken longer ago than MEMO_S is forgotten. Raises FeaturesUnavailable."""
@@ -187,7 +216,7 @@ class OnlineFeatures:
             raise StaleGeneration("the feature store is empty and has to be rebuilt", server="redis")
         items = b"".join(payment_item(probe) for probe in probes)
         more = b"".join(uid.bytes for uid in payments), b"".join(label_items(labels))
-        arguments = (str(self._generation), _prefix(str(self._generation)), "answer", "0", items, *more)
+        arguments = (str(self._generation), _prefix(str(self._generation)), ANSWER, "0", items, *more)
         try:
             with _states():
                 answers, taken, known = await self._redis.eval_ro(self._ask_script, 1, GENERATION_KEY, *arguments)
@@ -210,10 +239,13 @@ class OnlineFeatures:
             raise _unavailable() from error
 
     async def record_labels(self, labels: Sequence[LabelledPayment]) -> None:
-        """Take label records; idempotent. Raises FeaturesUnavailable."""
+        """Take label records; idempotent. Raises FeaturesUnavailable.
+
+        ServerRestarted until the state is whole again: a label must not come before one that was lost.
+        """
         items = label_items(labels)
         if items:
-            await self._run(items, answer=False, memo_s=0)
+            await self._run(items, TAKE, memo_s=0)
 
     async def begin_generation(self) -> str:
         """Start a new, empty state beside the one in use; `backfill` fills it, `publish_generation` switches to it."""
@@ -236,7 +268,7 @@ class OnlineFeatures:
         for taken in past:
             items += [payment_item(taken)] if isinstance(taken, Payment) else label_items([taken])
         for start in range(0, len(items), BACKFILL_CHUNK):
-            await self._run(items[start : start + BACKFILL_CHUNK], answer=False, memo_s=MEMO_S if remember else 0)
+            await self._run(items[start : start + BACKFILL_CHUNK], QUIET, memo_s=MEMO_S if remember else 0)
 
     async def publish_generation(self, until: str = "") -> None:
         """Switch every process to the state built since `begin_generation`, then delete the others.
@@ -270,28 +302,28 @@ class OnlineFeatures:
         if doomed:
             await self._redis.unlink(*doomed)
 
-    async def _run(self, items: list[bytes], *, answer: bool, memo_s: int) -> list[bytes]:
+    async def _run(self, items: list[bytes], mode: str, *, memo_s: int) -> list[bytes]:
         """One script call on the generation being built, else on the one in use (adopting a newer one that was published)."""
         try:
-            if self._building is not None and not answer:
+            if self._building is not None and mode == QUIET:
                 generation = self._building[0]
-                return await self._call(generation, _building_key(generation), items, answer, memo_s)
+                return await self._call(generation, _building_key(generation), items, mode, memo_s)
             for _ in range(2):
                 if self._generation is None and (not self._follow or (await self.prepare()).empty):
                     break
                 assert self._generation is not None
                 try:
-                    return await self._call(self._generation, GENERATION_KEY, items, answer, memo_s)
+                    return await self._call(self._generation, GENERATION_KEY, items, mode, memo_s)
                 except StaleGeneration:
                     self._generation = None
-                    if answer and not self._follow:
+                    if mode == ANSWER and not self._follow:
                         raise
         except (RedisError, OSError) as error:
             raise _unavailable() from error
         raise StaleGeneration("the feature store is empty and has to be rebuilt", server="redis")
 
-    async def _call(self, generation: str, key: str, items: list[bytes], answer: bool, memo_s: int) -> list[bytes]:
-        arguments = (generation, _prefix(generation), "answer" if answer else "quiet", str(memo_s), b"".join(items))
+    async def _call(self, generation: str, key: str, items: list[bytes], mode: str, memo_s: int) -> list[bytes]:
+        arguments = (generation, _prefix(generation), mode, str(memo_s), b"".join(items))
         with _states():
             try:
                 answers = await self._redis.evalsha(self._sha, 1, key, *arguments)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,20 @@ from sqlalchemy import text
 
 from backend.feature_check import check
 from backend.ingest import Ingest
-from core.acts import people
+from core.acts import labels, people
 from core.acts.audit import system
+from core.acts.labels import LabelInput, labelled_payment
 from core.base.clock import to_ms, utc_now
-from core.base.ids import SourceId, new_uuid
+from core.base.ids import SourceId, TransactionId, new_uuid
 from core.base.settings import Settings
-from core.contracts.messages import Payment
+from core.base.terms import Label, LabelSource
+from core.contracts.messages import LabelledPayment, Payment
 from core.contracts.topology import queues
 from core.infra.resources import Resources, open_resources
 from core.infra.signing import ensure_local_keys
+from core.stores import accepting
 from core.stores.accepting import Arrival
+from models.features.online import FeaturesUnavailable, OnlineFeatures
 from tests import servers
 from tests.faults import model
 from workers.roster import JOBS
@@ -143,3 +147,25 @@ async def settled(resources: Resources, within_s: float) -> None:
             if now.decided == now.accepted and now.repeated == now.degraded:
                 return
             await asyncio.sleep(0.2)
+
+
+async def say(resources: Resources, ident: str, label: Label) -> LabelledPayment:
+    """A chargeback's label on its way to the features; as it travels."""
+    told = LabelInput(TransactionId(ident), label, LabelSource.CHARGEBACK, utc_now())
+    async with resources.postgres.unit_of_work() as work:
+        await labels.record_labels(work, SOURCE, [told], by=system("test"))
+    async with resources.postgres.reading() as work:
+        row = await accepting.transaction_by_key(work, SOURCE, told.transaction_id)
+    assert row
+    return labelled_payment(row, label, told.source, told.reported_at)
+
+
+async def taken(resources: Resources, label: LabelledPayment) -> None:
+    """Until it is part of the feature state."""
+    features = OnlineFeatures(resources.redis)
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(FeaturesUnavailable):
+                if (await features.ask([], payments=[], labels=[label])).labels == [True]:
+                    return
+            await asyncio.sleep(0.05)

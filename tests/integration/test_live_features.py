@@ -1,5 +1,7 @@
 """A scorer's first moments on an empty database."""
 
+import pytest
+
 from core.acts.audit import system
 from core.base.clock import to_ms, utc_now
 from core.base.ids import new_uuid
@@ -7,6 +9,7 @@ from core.base.terms import FeaturesStatus
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
 from core.stores import flow
+from models.features.online import FeaturesUnavailable
 from workers.live_features import LiveFeatures
 from workers.rebuild import LOCK, rebuild_features
 
@@ -31,3 +34,15 @@ async def test_a_rebuild_of_nothing_is_not_one_of_somebody_elses(resources: Reso
     assert await rebuild_features(resources, by=TEST) == 0
     async with resources.redis.lock(LOCK, timeout=10):
         assert await rebuild_features(resources, by=TEST) is None
+
+
+async def test_a_rebuild_that_finds_no_room_is_tried_again(resources: Resources) -> None:
+    """Not even for the lock; this is Redis being away, and no fault of the scorer's."""
+    await resources.redis.flushall()
+    await resources.redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(FeaturesUnavailable):
+            await rebuild_features(resources, by=TEST)
+    finally:
+        await resources.redis.config_set("maxmemory", 0)
+    assert await rebuild_features(resources, by=TEST) == 0
