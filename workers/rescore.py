@@ -12,7 +12,6 @@ import numpy as np
 import structlog
 
 from core.acts.audit import system
-from core.acts.rescoring import Rescored
 from core.acts.rescoring import rescore as store
 from core.base import telemetry
 from core.base.clock import utc_now
@@ -24,12 +23,13 @@ from core.infra.resources import Resources
 from core.stores import commit_order, flow, policy, rescoring
 from core.tables.flow import Transaction
 from models.features.online import MEMO_S, FeaturesUnavailable, OnlineFeatures
+from workers.again import rescored
 from workers.control import ControlSample
 from workers.judging import judge
 from workers.lineup import Lineup, LineupKeeper
 from workers.runner import JobContext
 from workers.tail import OVERLAP, Tail, take_tail
-from workers.verdicts import Verdict, alert_row, decision_row
+from workers.verdicts import Verdict
 
 log = structlog.get_logger()
 ACTOR = system("rescore")
@@ -73,7 +73,7 @@ async def rescore_once(resources: Resources, features: OnlineFeatures, lineup: L
     done, due = 0, DueTimes.of(resources.settings)
     for verdict in verdicts:
         async with resources.postgres.unit_of_work() as work:
-            done += await store(work, resources.redis, _rescored(verdict, due), by=ACTOR)
+            done += await store(work, resources.redis, rescored(verdict, due), by=ACTOR)
     if done:
         telemetry.RESCORED.inc(done)
         log.info("decided again", payments=done)
@@ -101,16 +101,3 @@ async def _judged(
     return await asyncio.to_thread(
         judge, [payment for payment, _ in known], matrix, FeaturesStatus.COMPLETE, lineup, _NO_SAMPLE, utc_now()
     )
-
-
-def _rescored(verdict: Verdict, due: DueTimes) -> Rescored:
-    now = utc_now()
-    detail = {
-        "version": 2,
-        "outcome": verdict.outcome.value,
-        "score": verdict.score,
-        "model": verdict.model_id,
-        "policy": verdict.policy_version,
-        "rules": [hit.code for hit in verdict.hits],
-    }
-    return Rescored(decision_row(verdict, now, version=2), alert_row(verdict, now, due), verdict.alerts, detail)

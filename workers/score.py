@@ -22,6 +22,7 @@ from core.infra.postgres import Bundle, Work
 from core.infra.redis import ring
 from core.stores import casework, flow, policy
 from models.features.vector import FloatMatrix
+from workers.again import decide_at_last
 from workers.control import ControlSample
 from workers.handling import consume, read
 from workers.judging import judge
@@ -140,6 +141,9 @@ class _ScoringDesk:
             async with self._storing.unit_of_work() as work:
                 new = await flow.insert_decisions(work, rows)
                 alert_ids = await self._write(work, judged, new)
+        known = [verdict for verdict in judged.verdicts if verdict.payment.uid not in new]
+        if known:
+            await decide_at_last(self._resources, known, self._due, by=ACTOR)
         # Who listens reads PostgreSQL on a timer too; a Redis that hangs would cost every batch a wait.
         if not self.features.away:
             await ring(self._resources.redis, BELL_DECIDED, [str(uid) for uid in new])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import exists, or_
 from sqlalchemy.orm import aliased
@@ -42,3 +43,18 @@ async def degraded(
         .limit(limit)
     )
     return (await work.session.exec(query)).all()
+
+
+async def given_up(work: UnitOfWork, uids: Sequence[UUID]) -> set[UUID]:
+    """Those whose only answer is that they could not be scored."""
+    later = aliased(Decision)
+    query = (
+        select(Decision.transaction_uid)
+        .where(
+            col(Decision.transaction_uid).in_(uids),
+            Decision.features_status == FeaturesStatus.ABSENT.value,
+            ~exists().where(col(later.transaction_uid) == col(Decision.transaction_uid), col(later.version) > 1),
+        )
+        .limit(len(uids))
+    )
+    return set((await work.session.exec(query)).all())

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
@@ -16,14 +17,16 @@ from core.base.clock import utc_now
 from core.base.errors import Unavailable
 from core.base.hashing import shard_of
 from core.base.ids import new_uuid
+from core.base.terms import FeaturesStatus
 from core.contracts.messages import Payment, ScoreBatch, encode
 from core.contracts.topology import DEAD, SUSPECT, score_queue
 from core.infra.resources import Resources
 from core.stores import dead_letters, flow
 from core.tables.flow import DeadLetter
+from models.features.catalogue import NAMES
 from tests.jobs import running
 from tests.poison import POISON, accept, payments
-from workers import handling
+from workers import again, handling
 from workers.reconcile import reconcile_once
 
 TEST = system("test")
@@ -92,6 +95,51 @@ async def test_a_redriven_payment_has_all_its_attempts_again(on_bus: Resources, 
                 await asyncio.sleep(0.1)
     assert [one.state for one in again] == ["waiting", "redriven"]
     assert again[0].reason == first.reason
+
+
+@pytest.mark.parametrize("features", ["there", "away at first"], ids=["there", "away-at-first"])
+async def test_a_redriven_payment_that_can_be_scored_is_decided_again(
+    on_bus: Resources, poisonous: None, monkeypatch: pytest.MonkeyPatch, features: str
+) -> None:
+    """Its first answer was that it could not be scored. What ailed the scorer is repaired before a person sends it again."""
+    [payment] = payments(1, {0})
+    async with running(on_bus, "score", "bury", "relay"):
+        await accept(on_bus, [[payment]])
+        [first] = (await decided(on_bus, [payment.uid])).values()
+        monkeypatch.undo()
+        if features != "there":
+            away_once(monkeypatch)
+        letter = next(one for one in await letters(on_bus) if one.transaction_uid == payment.uid)
+        async with on_bus.postgres.unit_of_work() as work:
+            row = acts.taken(await dead_letters.one_for_update(work, letter.id))
+            await acts.redrive(work, row, by=TEST, shards=on_bus.settings.shards)
+        async with asyncio.timeout(60):
+            while (second := (await decided(on_bus, [payment.uid]))[payment.uid]).version == 1:
+                await asyncio.sleep(0.1)
+    assert (first.version, first.features_status) == (1, "absent")
+    assert (second.version, second.features_status) == (2, "complete")
+    assert not [reason for reason in second.reasons if reason["code"] == "scoring_failed"]
+    async with on_bus.postgres.reading() as work:
+        alert = text("SELECT count(*), min(reason_code) FROM alert WHERE transaction_uid = :uid")
+        assert tuple((await work.run(alert, {"uid": payment.uid})).one()) == (1, "no_model")
+        told = text("SELECT action FROM audit_event WHERE subject_id = :uid ORDER BY id")
+        actions = [row[0] for row in await work.run(told, {"uid": str(payment.uid)})]
+        assert actions == ["decision.make", "decision.rescore"]
+
+
+def away_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first time that features are asked for, they are away; what is sent again then is sent at once."""
+    vectors, asked = workers.score.LiveFeatures.vectors, 0
+
+    async def away(self: Any, batch: Sequence[Payment]) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            return np.full((len(batch), len(NAMES)), np.nan), FeaturesStatus.DEGRADED
+        return await vectors(self, batch)
+
+    monkeypatch.setattr(workers.score.LiveFeatures, "vectors", away)
+    monkeypatch.setattr(again, "LATER", timedelta())
 
 
 async def test_an_outage_is_nobodys_fault(on_bus: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
