@@ -118,7 +118,7 @@ async def note_failure(work: UnitOfWork, uid: UUID, failure: str) -> None:
 async def overdue(
     work: UnitOfWork, *, accepted_before: datetime, resent_before: datetime, limit: int
 ) -> Sequence[tuple[Transaction, int]]:
-    """Posted transactions without a decision, oldest first, with how often each was sent again.
+    """Posted transactions without a decision, in the order of acceptance, with how often each was sent again.
 
     Left out: what was sent again after `resent_before`, and what has a waiting dead letter.
     """
@@ -135,7 +135,7 @@ async def overdue(
             or_(col(ScoringTrouble.resent_at).is_(None), col(ScoringTrouble.resent_at) < resent_before),
             ~buried.exists(),
         )
-        .order_by(col(Transaction.accepted_at))
+        .order_by(text("transaction.xid, transaction.uid"))
         .limit(limit)
     )
     return [(row[0], row[1]) for row in (await work.session.exec(query)).all()]
