@@ -139,8 +139,15 @@ FINDINGS: Final = (
     marked("it closes over %(closed)s events, and there are %(found)s"),
     marked("its events are not those it closed over, or not in that order"),
     marked("its subtree does not match the seals before it"),
+    marked(
+        "its root is not that of the first %(seals)s seals: they were written anew, or the database was restored from an older copy "
+        "and went on"
+    ),
     marked("its root is not that of the first %(seals)s seals"),
-    marked("it is over %(size)s seals, and the database holds %(seals)s: the newest were removed"),
+    marked(
+        "the trail is cut off before it, or the database was restored from an older copy: seals %(first)s to %(last)s are missing, "
+        "the last one anchored at %(at)s"
+    ),
     marked("%(record)s %(number)s in seal %(seal)s: %(why)s"),
     marked("%(record)s %(number)s: %(why)s"),
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.acts.audit_seals import FIRST_PREV, checkpoint_sha, entry_over, peaks_at, seal_hash
+from core.base.clock import rfc3339
 from core.base.hashing import leaf_over
 from core.base.merkle import Peaks, root_of
 from core.infra.postgres import UnitOfWork
@@ -207,13 +208,25 @@ class _Walk:
 
     def _compare(self, what: str, size: int, root: bytes, signed: bytes) -> None:
         if signed != root and self._top_holds:
-            self._fault(what, size, f"its root is not that of the first {size} seals")
+            why = f"its root is not that of the first {size} seals"
+            if what == "anchor":
+                why = (
+                    f"its root is not that of the first {size} seals: they were written anew, or the database was restored "
+                    "from an older copy and went on"
+                )
+            self._fault(what, size, why)
             self._top_holds = False
 
     def beyond_the_last_seal(self) -> None:
-        for size in sorted(self._anchors):
-            why = f"it is over {size} seals, and the database holds {self.found.seals}: the newest were removed"
-            self._fault("anchor", size, why)
+        """One finding, however many anchors remember what is gone: where it begins, and how far it is known to have gone."""
+        last, sizes = self._top.size, [size for size in self._anchors if size > self._top.size]
+        if sizes:
+            first, newest = last + 1, self._anchors[max(sizes)][0]
+            why = (
+                "the trail is cut off before it, or the database was restored from an older copy: "
+                f"seals {first} to {newest.size} are missing, the last one anchored at {rfc3339(newest.at)}"
+            )
+            self._fault("seal", first, why)
 
     async def not_sealed(self, work: UnitOfWork, since: int) -> None:
         def take(rows: Sequence[TrailRow]) -> None:

@@ -163,7 +163,7 @@ async def truncated_tail(attack: Attack) -> Places:
     await attack.sql("DELETE FROM audit_event WHERE xid >= (SELECT xid_lo FROM audit_seal WHERE n = :n)", n=kept + 1)
     await attack.sql("DELETE FROM audit_seal WHERE n > :n", n=kept)
     await attack.sql("DELETE FROM audit_checkpoint WHERE size > :n", n=kept)
-    return {("anchor", SEALS)}
+    return {("seal", kept + 1)}
 
 
 async def signed_again(attack: Attack) -> Places:
