@@ -5,13 +5,15 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
 from core.infra.resources import Resources
-from core.stores import flow
+from core.stores import accepting, flow
 from models.features.catalogue import CATALOGUE_VERSION, NAMES
 from models.features.offline import Report, replay
+from models.features.online import OnlineFeatures
 from workers.comparing import Comparison, compare
 from workers.history import read_history
 
@@ -21,7 +23,7 @@ SHOWN = 10
 @dataclass
 class FeatureCheck:
     """`differing`: how often each feature differed; a vector differs when any of its features does. live: of what Redis answers now; None
-    = it was not asked.
+    = it was not asked. ahead: payments of the last days that Redis took and PostgreSQL does not hold.
     """
 
     vectors: int = 0
@@ -29,10 +31,11 @@ class FeatureCheck:
     differing: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     live: Comparison | None = None
+    ahead: int = 0
 
     @property
     def equal(self) -> bool:
-        return not self.unequal and not (self.live and self.live.differences)
+        return not (self.unequal or self.ahead or (self.live and self.live.differences))
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -40,6 +43,7 @@ class FeatureCheck:
             "unequal": self.unequal,
             "features": self.differing,
             "transactions": self.examples,
+            "ahead": self.ahead,
             "live": self.live
             and {
                 "entities": self.live.entities,
@@ -56,6 +60,11 @@ class FeatureCheck:
         lines += [f"  {name}: {count:,} times" for name, count in self.differing.most_common(SHOWN)]
         lines += [f"  e.g. transaction {uid}" for uid in self.examples]
         lines += _live_words(self.live) if self.live else []
+        if self.ahead:
+            lines.append(
+                f"Redis is ahead: {self.ahead:,} payments in it are not in PostgreSQL. Was that restored from an older copy? Then: "
+                "ronda features rebuild"
+            )
         return "\n".join(lines)
 
 
@@ -72,6 +81,18 @@ def _live_words(live: Comparison) -> list[str]:
 async def check_live(resources: Resources, entities: int, report: Report) -> Comparison:
     """Of entities that are drawn anew each time."""
     return await compare(resources, entities, draw=random.Random(), report=report)  # noqa: S311 - a sample
+
+
+async def count_ahead(resources: Resources) -> int:
+    """Payments that Redis remembers and PostgreSQL does not hold. What was taken was committed before, so there are none but after a loss.
+
+    Raises FeaturesUnavailable, Unavailable.
+    """
+    found: set[UUID] = set()
+    async for uids in OnlineFeatures(resources.redis).remembered():
+        async with resources.postgres.reading() as work:
+            found |= await accepting.unknown(work, uids)
+    return len(found)
 
 
 async def check(resources: Resources, report: Report = lambda _share: None) -> FeatureCheck:

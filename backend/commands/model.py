@@ -146,20 +146,22 @@ def features_check(
     as_json: Json = False,
 ) -> None:
     """Replay the payments in PostgreSQL, in the order of acceptance, and compare with the features the scorer logged and, for a sample of
-    entities, with what Redis answers now. Exit code 1 when any differs. Scoring may go on meanwhile.
+    entities, with what Redis answers now. Exit code 1 when any differs, or when Redis holds payments that PostgreSQL does not (it was
+    restored from an older copy). Scoring may go on meanwhile.
 
     A decision that was taken while the feature state was away is not compared: it says so itself.
     """
     from rich.console import Console
 
     from backend.display import Display, Step
-    from backend.feature_check import FeatureCheck, check, check_live
+    from backend.feature_check import FeatureCheck, check, check_live, count_ahead
 
     async def run(resources: "Resources") -> FeatureCheck:
         with Display(Console(stderr=True, highlight=False, soft_wrap=True)).progress() as steps:
             found = await check(resources, lambda share: steps.at(Step(share, "replaying what was scored")))
             if entities:
                 asking = "comparing what Redis answers now"
+                found.ahead = await count_ahead(resources)
                 found.live = await check_live(resources, entities, lambda share: steps.at(Step(share, asking)))
             steps.done()
             return found

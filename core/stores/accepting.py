@@ -99,6 +99,16 @@ async def known(work: Work, keys: Sequence[tuple[SourceId, TransactionId]]) -> d
     return {(row[0], row[1]): Known(row[2], row[3]) for row in rows}
 
 
+async def unknown(work: UnitOfWork, uids: Sequence[UUID]) -> set[UUID]:
+    """Those that were never stored here."""
+    rows = await work.fetch(
+        "SELECT asked.uid FROM unnest(CAST($1 AS uuid[])) AS asked(uid) "
+        "WHERE NOT EXISTS (SELECT FROM transaction t WHERE t.uid = asked.uid)",
+        uids,
+    )
+    return {UUID(bytes=row[0].bytes) for row in rows}
+
+
 async def transaction_by_key(work: UnitOfWork, source: SourceId, ident: TransactionId) -> Transaction | None:
     taken = select(TransactionKey.uid).where(TransactionKey.source_id == source, TransactionKey.transaction_id == ident)
     query = select(Transaction).where(col(Transaction.uid) == taken.scalar_subquery())
