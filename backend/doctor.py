@@ -124,6 +124,10 @@ async def _schema(resources: Resources) -> list[Finding]:
     schema = await schema_state(resources.settings.database_url.get_secret_value())
     if schema.current:
         return [Finding("schema", State.OK, f"at {schema.newest}, the newest")]
+    if schema.later:
+        return [
+            Finding("schema", State.NOTE, f"at {schema.database}, of a later version; this one knows {schema.newest}")
+        ]
     return [
         Finding("schema", State.BAD, f"at {schema.database or 'nothing'}, but this is {schema.newest}", "ronda migrate")
     ]

@@ -98,7 +98,7 @@ def _fast_loop() -> Any:
 
 
 def migrate(data_dir: DataDir = None) -> None:
-    """Bring the database's schema to this version. Safe to repeat."""
+    """Bring the database's schema to this version. Safe to repeat; the schema of a later version stays as it is."""
     from backend.migrations import migrate as migrate_database
     from backend.migrations.logins import read_logins
     from core.base.errors import InvalidInput
@@ -107,7 +107,8 @@ def migrate(data_dir: DataDir = None) -> None:
     url, logins = settings.database_url.get_secret_value(), read_logins(settings.database_logins.get_secret_value())
     if not url:
         raise InvalidInput("RONDA_DATABASE_URL is not set (`ronda up` migrates its own database)")
-    show(f"the schema is at {migrate_database(url, logins).newest}")
+    schema = migrate_database(url, logins)
+    show(f"the schema is at {schema.database}" + (", of a later version, and stays" if schema.later else ""))
 
 
 def run_tests(

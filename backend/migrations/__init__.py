@@ -9,6 +9,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -19,10 +21,13 @@ from core.base.errors import Unavailable
 
 @dataclass(frozen=True)
 class SchemaState:
-    """`database` is None on an empty database."""
+    """`database` is None on an empty database. later: a version was here that knows more than this one. Migrations only add, so that both
+    work on what it made.
+    """
 
     database: str | None
     newest: str
+    later: bool = False
 
     @property
     def current(self) -> bool:
@@ -37,27 +42,32 @@ def _config(url: str) -> Config:
 
 
 def migrate(url: str, logins: Mapping[str, str] | None = None) -> SchemaState:
-    """Bring the schema to the newest revision. Blocking; needs the right to create tables and roles.
+    """Bring the schema to the newest revision; one of a later version stays. Blocking; needs the right to create tables and roles.
 
     `logins`: those that are to be there as well, with their passwords.
 
     Must not be called on a running event loop (use asyncio.to_thread).
     """
+    newest = ScriptDirectory.from_config(_config(url)).get_current_head()
+    assert newest is not None
     try:
         command.upgrade(_config(url), "head")
         if logins:
             asyncio.run(make_logins(url, logins))
+    except CommandError as error:
+        if not isinstance(error.__cause__, ResolutionError):
+            raise
+        return SchemaState(error.__cause__.argument, newest, later=True)
     except (OperationalError, InterfaceError, OSError) as error:
         raise Unavailable("PostgreSQL does not answer, or refuses this user", server="postgres") from error
-    newest = ScriptDirectory.from_config(_config(url)).get_current_head()
-    assert newest is not None
     return SchemaState(newest, newest)
 
 
 async def schema_state(url: str) -> SchemaState:
     """Where the database is and where it should be."""
     config = _config(url)
-    newest = ScriptDirectory.from_config(config).get_current_head()
+    scripts = ScriptDirectory.from_config(config)
+    newest = scripts.get_current_head()
     assert newest is not None
     engine = create_async_engine(config.attributes["url"])
     try:
@@ -67,4 +77,5 @@ async def schema_state(url: str) -> SchemaState:
         raise Unavailable("PostgreSQL does not answer", server="postgres") from error
     finally:
         await engine.dispose()
-    return SchemaState(found, newest)
+    known = {script.revision for script in scripts.walk_revisions()}
+    return SchemaState(found, newest, later=found is not None and found not in known)
