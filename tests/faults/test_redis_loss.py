@@ -1,5 +1,5 @@
-"""Redis dies, loses the end of its file, is emptied, hangs: every payment is decided, none is approved without its features, and afterwards
-every vector is what a replay from PostgreSQL says.
+"""Redis dies, loses the end of its file, is emptied, hangs, is full: every payment is decided, none is approved without its features, and
+afterwards every vector is what a replay from PostgreSQL says.
 """
 
 import asyncio
@@ -42,6 +42,19 @@ class Cache:
         async with redis.from_url(self.server.url) as client:
             await client.flushall()
 
+    async def full(self, seconds: float) -> None:
+        """It takes nothing more, as with `maxmemory` reached and nothing to be evicted; what it holds can be read."""
+        async with redis.from_url(self.server.url) as client:
+            await client.config_set("maxmemory", 1)
+            await asyncio.sleep(seconds)
+            await client.config_set("maxmemory", 0)
+
+    async def emptied_and_full(self, seconds: float) -> None:
+        """Others need the room: there is none for what would have to be built anew."""
+        async with redis.from_url(self.server.url) as client:
+            await client.flushall()
+        await self.full(seconds)
+
     async def hangs(self, seconds: float) -> None:
         os.kill(self.server.running.pid, signal.SIGSTOP)
         try:
@@ -80,10 +93,12 @@ FAULTS: dict[str, Callable[[Cache], Awaitable[None]]] = {
     "cut by 50 %": lambda cache: cache.cut(0.5),
     "emptied": Cache.emptied,
     "hangs for 4 s": lambda cache: cache.hangs(4.0),
+    "is full for 3 s": lambda cache: cache.full(3.0),
+    "is emptied and full for 3 s": lambda cache: cache.emptied_and_full(3.0),
 }
 
 
-SHORT = ("emptied", "cut by 2 %")
+SHORT = ("emptied", "is full for 3 s")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -107,5 +122,5 @@ async def test_nothing_is_lost_or_made_up(fault: str, cache: Cache, resources: R
     assert found.repeated == found.degraded
     assert found.vectors == found.accepted
     assert found.differing == 0
-    if fault.startswith("hangs"):
+    if fault.startswith(("hangs", "is")):
         assert found.degraded > 0, "the fault was not felt"

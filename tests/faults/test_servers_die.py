@@ -1,18 +1,24 @@
-"""The broker and the database die, hang and come back under load."""
+"""The broker and the database die, hang, refuse work, lose their data and come back under load."""
 
 import asyncio
 import itertools
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 import pytest
 
+from core.base.clock import utc_now
+from core.base.errors import Unavailable
+from core.contracts.topology import score_queue
+from tests import servers
 from tests.faults.checker import rows
 from tests.faults.client import CUT, payments
 from tests.faults.conftest import Profile, Run
 from tests.faults.system import frozen
-from tests.servers import Server
+from tests.servers import Server, lose_everything, rabbitmqctl
+from workers.reconcile import reconcile_once
 
 PER_SECOND, CUSTOMERS = 50, 7
 
@@ -80,6 +86,111 @@ async def test_the_broker_dies_and_hangs(run: Run, rabbit_server: Server, profil
             await decided_again(run, within_s=30)
     await run.settle(seed)
     assert run.ledger.share(202) >= 0.999, "accepting must not need the broker"
+
+
+ALARMS = {
+    "memory": (("set_vm_memory_high_watermark", "absolute", "1"), ("set_vm_memory_high_watermark", "0.4")),
+    "disk": (("set_disk_free_limit", "1000TB"), ("set_disk_free_limit", "100MB")),
+}
+"""How an alarm is brought about, and how it ends."""
+
+
+async def unsent(run: Run) -> int:
+    return int((await rows(run.resources, "SELECT count(*) AS n FROM outbox WHERE sent_at IS NULL"))[0].n)
+
+
+async def undecided(run: Run) -> int:
+    query = (
+        "SELECT count(*) AS n FROM transaction t WHERE source_id = :source "
+        "AND NOT EXISTS (SELECT FROM decision WHERE transaction_uid = t.uid)"
+    )
+    return int((await rows(run.resources, query, source=run.source))[0].n)
+
+
+@pytest.mark.timeout(600)
+async def test_the_broker_blocks_its_publishers(run: Run, rabbit_server: Server, profile: Profile, seed: int) -> None:
+    for kind in ["memory", "disk"][: profile.of(1, 2)]:
+        begin, end = ALARMS[kind]
+        async with traffic(run, kind, seed):
+            await rabbitmqctl(rabbit_server, *begin)
+            run.system.faults[f"{kind} alarm"] += 1
+            try:
+                await asyncio.sleep(profile.of(5, 30))
+                waiting = await unsent(run)
+            finally:
+                await rabbitmqctl(rabbit_server, *end)
+            await decided_again(run, within_s=30)
+        assert waiting > PER_SECOND, "the alarm was not felt"
+    await run.settle(seed)
+    assert run.ledger.share(202) >= 0.999, "accepting must not need the broker"
+
+
+@pytest.mark.timeout(600)
+async def test_the_broker_loses_all_its_data(run: Run, rabbit_server: Server, profile: Profile, seed: int) -> None:
+    """Everything was confirmed and nothing scored yet. The processes that go on make the queues again, and the reconciler fills them."""
+    await asyncio.gather(*(scorer.stop() for scorer in run.system.scorers))
+    bodies = payments("wiped", profile.of(150, 2000), CUSTOMERS, seed)
+    assert set(await run.client.post_all(bodies, 200)) == {202}
+    async with asyncio.timeout(30):
+        while await unsent(run):
+            await asyncio.sleep(0.1)
+    await rabbit_server.restart(rabbit_server.kill, lambda: lose_everything(rabbit_server))
+    run.system.faults["broker's data lost"] += 1
+    await queues_are_there(run, within_s=30)
+    for scorer in run.system.scorers:
+        scorer.start()
+    await asyncio.sleep(2)
+    assert await undecided(run) == len(bodies), "nothing was lost: the test shows nothing"
+    async with asyncio.timeout(120):
+        while await undecided(run):
+            await reconcile_once(run.resources, utc_now() + timedelta(minutes=2))
+            await asyncio.sleep(0.2)
+    await decided_again(run, within_s=30)
+    await run.settle(seed)
+
+
+async def queues_are_there(run: Run, within_s: float) -> None:
+    async with asyncio.timeout(within_s):
+        for shard in range(run.system.settings.shards):
+            while True:
+                with suppress(Unavailable):
+                    await run.resources.bus.depth(score_queue(shard))
+                    break
+                await asyncio.sleep(0.1)
+
+
+@pytest.mark.timeout(600)
+async def test_the_database_takes_no_writes(run: Run, postgres_server: Server, profile: Profile, seed: int) -> None:
+    """As a server that is no primary any more; it is restarted meanwhile. Scorers hold payments that they cannot decide."""
+    returned, url = run.system.logs("batch goes back"), postgres_server.url
+    for _ in range(profile.of(1, 3)):
+        async with traffic(run, f"refused{len(run.ledger.answers)}-", seed):
+            for scorer in run.system.scorers:
+                scorer.send(signal.SIGSTOP)
+            await asyncio.sleep(0.5)
+            await servers.run_sql(url, *READ_ONLY)
+            run.system.faults["read only"] += 1
+            waiting = await undecided(run)
+            for scorer in run.system.scorers:
+                scorer.send(signal.SIGCONT)
+            await asyncio.sleep(1.5)
+            await postgres_server.restart(postgres_server.stop)
+            run.system.faults["fast restart"] += 1
+            await asyncio.sleep(profile.of(1, 10))
+            await servers.run_sql(url, *READ_WRITE)
+            await decided_again(run, within_s=15)
+        assert waiting > 0, "nobody held anything: the test shows nothing"
+    found = await run.settle(seed)
+    assert set(run.ledger.attempts) <= {202, 503, CUT}
+    assert 503 in run.ledger.attempts, "no write was refused: the test shows nothing"
+    assert run.ledger.hasty == 0
+    assert found.acknowledged == found.sent
+    assert run.system.logs("a batch waits for a server") > 0
+    assert run.system.logs("batch goes back") == returned, "an outage was held against messages"
+
+
+READ_ONLY = ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
+READ_WRITE = ("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
 
 
 @pytest.mark.timeout(600)
