@@ -51,15 +51,21 @@ def migrate(url: str, logins: Mapping[str, str] | None = None) -> SchemaState:
     newest = ScriptDirectory.from_config(_config(url)).get_current_head()
     assert newest is not None
     try:
-        command.upgrade(_config(url), "head")
+        reached = _upgraded(url, newest)
         if logins:
             asyncio.run(make_logins(url, logins))
+    except (OperationalError, InterfaceError, OSError) as error:
+        raise Unavailable("PostgreSQL does not answer, or refuses this user", server="postgres") from error
+    return reached
+
+
+def _upgraded(url: str, newest: str) -> SchemaState:
+    try:
+        command.upgrade(_config(url), "head")
     except CommandError as error:
         if not isinstance(error.__cause__, ResolutionError):
             raise
         return SchemaState(error.__cause__.argument, newest, later=True)
-    except (OperationalError, InterfaceError, OSError) as error:
-        raise Unavailable("PostgreSQL does not answer, or refuses this user", server="postgres") from error
     return SchemaState(newest, newest)
 
 

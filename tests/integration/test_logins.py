@@ -13,6 +13,7 @@ from core.base.errors import InvalidInput
 from core.base.settings import Settings
 from core.infra.postgres import connect_postgres
 from core.stores import flow, seals
+from tests.servers import run_sql
 from workers.seal import connect_sealer
 
 
@@ -55,7 +56,10 @@ async def test_the_jobs_can_seal(settings: Settings, logins: dict[str, str]) -> 
     await sealer.close()
 
 
-async def test_migrating_again_gives_new_passwords(postgres_url: str, logins: dict[str, str]) -> None:
+@pytest.mark.parametrize("schema", ["this", "of_a_later_version"])
+async def test_migrating_again_gives_new_passwords(postgres_url: str, logins: dict[str, str], schema: str) -> None:
+    if schema == "of_a_later_version":
+        await run_sql(postgres_url, "UPDATE alembic_version SET version_num = '9999'")
     await asyncio.to_thread(migrate, postgres_url, passwords("second"))
     await (await asyncpg.connect(as_login(postgres_url, WEB, passwords("second")[WEB]))).close()
     with pytest.raises(asyncpg.InvalidPasswordError):
