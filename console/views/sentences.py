@@ -51,6 +51,8 @@ SCHEMES: Final = (
 )
 """Why a training takes labels as it does."""
 REFUSED: Final = (
+    marked("in use"),
+    marked("scores as a shadow"),
     marked("the model artifact %(artifact)s is not in %(place)s"),
     marked("the model artifact %(artifact)s was changed in %(place)s"),
     marked("the model artifact %(artifact)s is not signed"),
@@ -75,7 +77,7 @@ REFUSED: Final = (
     marked("the explanation misses the score by %(difference)s log-odds"),
     marked("the model's %(sums)s differ by %(difference)s from what its training gave"),
 )
-"""Why a scorer does not take a model into use."""
+"""What a scorer says of a model that it takes into use, or why it does not."""
 GATES: Final = (
     marked("%(frauds)s frauds in the test slice, at least %(least)s needed"),
     marked("average precision %(precision)s is %(lift)s times the fraud rate, at least %(least)s needed"),

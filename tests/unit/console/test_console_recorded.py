@@ -19,7 +19,7 @@ from models.scoring.dataset import _AMOUNT_BANDS, _CUSTOMER_AGES
 from models.scoring.gates import GateLimits, gates
 from tests.english import english_in
 from tests.house.tree import HOME, python_files, syntax
-from workers import bury, verdicts
+from workers import bury, lineup, verdicts
 
 BRAZIL = Reader(Language.PT_BR)
 VALUE = "3"
@@ -92,9 +92,9 @@ def impossible() -> list[str]:
     ]
 
 
-def refused() -> list[str]:
+def loaded() -> list[str]:
     paths = [path.relative_to(HOME).as_posix() for path in python_files("core", "models", "workers")]
-    return [text for path in paths for text in said_by(path, "ModelRefused", 0)]
+    return [lineup.IN_USE, lineup.SHADOWS, *(text for path in paths for text in said_by(path, "ModelRefused", 0))]
 
 
 def findings() -> list[str]:
@@ -123,7 +123,7 @@ def notes() -> list[str]:
 
 @pytest.mark.parametrize(
     ("what", "least"),
-    [(steps, 20), (impossible, 5), (refused, 20), (findings, 26), (dead, 6), (not_scored, 5), (notes, 5)],
+    [(steps, 20), (impossible, 5), (loaded, 22), (findings, 26), (dead, 6), (not_scored, 5), (notes, 5)],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_everything_that_is_written_is_told_in_portuguese(what: object, least: int) -> None:
