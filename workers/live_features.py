@@ -43,8 +43,8 @@ from workers.tail import OVERLAP, Tail, take_tail
 log = structlog.get_logger()
 PROBE_S, PROBE_MOST_S = 0.25, 4.0
 """Between two looks whether Redis is back: the first wait, doubled up to the longest."""
-AT_ONCE_S = 0.05
-"""How long a batch waits for a recovery that has just begun: most have little to take."""
+AT_ONCE_S, CHANGED_S = 0.05, 1.0
+"""How long a batch waits for a recovery that has just begun: most have little to take, least where another process built the state anew."""
 LAST_STEP_S = 5.0
 TICK_S = 0.25
 WATCH_TICKS = 20
@@ -73,6 +73,7 @@ class _Gap:
         self.start: Tail | None = None
         """Where its first recovery began: one that is cut short is begun again from there."""
         self.recovery: asyncio.Task[_Recovered | None] | None = None
+        self.patience_s = AT_ONCE_S
         self._wait_s, self._not_before = PROBE_S, 0.0
 
     def leave_out(self, payments: Sequence[Payment]) -> None:
@@ -180,6 +181,8 @@ class LiveFeatures:
         self.away = not isinstance(error, StaleGeneration | ServerRestarted)
         if self.away:
             gap.later()
+        elif isinstance(error, StaleGeneration):
+            gap.patience_s = CHANGED_S
         telemetry.FEATURES_WHOLE.set(0)
         log.warning("deciding without features", detail=error.detail)
         return gap
@@ -190,7 +193,7 @@ class LiveFeatures:
             if not gap.due:
                 return False
             gap.recovery = asyncio.create_task(self._recover(gap))
-            await asyncio.wait({gap.recovery}, timeout=AT_ONCE_S)
+            await asyncio.wait({gap.recovery}, timeout=gap.patience_s)
         if not gap.recovery.done():
             return False
         try:

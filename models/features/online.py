@@ -53,7 +53,7 @@ SCRIPT_S_PER_PAYMENT: Final = 0.002
 """Added to a call's budget: several times what the script needs for a payment."""
 MEMO_S: Final = 9 * 86_400
 """Longer than any message can wait for its redelivery (8 days)."""
-BACKFILL_CHUNK: Final = 100
+BACKFILL_CHUNK: Final = 32
 """Redis answers nobody else while it takes so many."""
 BUILDING_S: Final = 7 * 86_400
 BATCH: Final = 1_000

@@ -57,6 +57,16 @@ class Crash(BaseException):
     """The process is gone: nobody handles this."""
 
 
+_PHOTOGRAPH = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', '{rf}*')) do
+  found[#found + 1] = key
+  found[#found + 1] = redis.call('DUMP', key)
+end
+return found
+"""
+
+
 @dataclass
 class Parcel:
     """Implements `core.infra.bus.Delivery`."""
@@ -255,17 +265,19 @@ class Ronda:
         await seal_all(self.sealer, self.keys)
 
     async def take_photograph(self) -> None:
-        redis = self.resources.redis
-        self.photograph = {key: dump for key in await redis.keys("{rf}*") if (dump := await redis.dump(key))}
+        """Of one moment, like a server's own: a recovery may be writing."""
+        flat = iter(await self.resources.redis.eval(_PHOTOGRAPH, 0))
+        self.photograph = dict(zip(flat, flat, strict=True))
 
     async def fall_back(self) -> None:
-        """As Valkey after a restart that lost everything since the photograph: older content, and another run id."""
-        redis = self.resources.redis
-        await redis.flushall()
-        for key, dump in self.photograph.items():
-            await redis.restore(key, 0, dump)
-        if self.photograph:
-            await redis.set(RUN_KEY, "of another life")
+        """As Valkey after a restart that lost everything since the photograph: older content, another run id, and never half of it."""
+        async with self.resources.redis.pipeline(transaction=True) as pipe:
+            pipe.flushall()
+            for key, dump in self.photograph.items():
+                pipe.restore(key, 0, dump)
+            if self.photograph:
+                pipe.set(RUN_KEY, "of another life")
+            await pipe.execute()
 
 
 async def clear(superuser: str, resources: Resources) -> None:
