@@ -77,7 +77,7 @@ def world(
 ) -> Iterator[World]:
     monkeypatch.setattr(workers.relay, "utc_now", Clock())
     monkeypatch.setattr(backend.ingest, "MARK_EVERY_S", 0.0)
-    for name in ("PROBE_S", "PROBE_MOST_S", "TICK_S", "AT_ONCE_S"):
+    for name in ("PROBE_S", "PROBE_MOST_S", "TICK_S", "AT_ONCE_S", "CHANGED_S"):
         monkeypatch.setattr(workers.live_features, name, 0.01)
     chosen = Settings(
         database_url=SecretStr(postgres_url), redis_url=SecretStr(valkey_url), bus_url=SecretStr(rabbit_url), data_dir=tmp_path,
@@ -137,7 +137,7 @@ class Machine(RuleBasedStateMachine):
     @initialize(patient=st.booleans())
     def begin(self, patient: bool) -> None:
         """patient: a batch waits for a recovery of the features, so that nothing hangs on how fast the machine is."""
-        workers.live_features.AT_ONCE_S = 5.0 if patient else 0.0
+        workers.live_features.AT_ONCE_S = workers.live_features.CHANGED_S = 5.0 if patient else 0.0
         self.do = self.world.do
         self.do(clear(self.world.superuser, self.world.resources))
         self.ronda = self.do(Ronda.begin(self.world.resources, self.world.keeper))
