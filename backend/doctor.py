@@ -26,6 +26,7 @@ from core.stores import dead_letters, flow, policy
 
 CHECK_S = 5.0
 OUTBOX_LATE = timedelta(seconds=30)
+LOOKED_AT = timedelta(days=7)
 UNDECIDED_LATE = timedelta(seconds=60)
 QUEUE_LONG = 1000
 SHOWN = 1000
@@ -204,7 +205,9 @@ async def _lag(resources: Resources) -> list[Finding]:
     now = utc_now()
     async with resources.postgres.reading() as work:
         outbox = await flow.outbox_state(work)
-        undecided = len(await flow.undecided(work, accepted_before=now - UNDECIDED_LATE, limit=SHOWN))
+        undecided = len(
+            await flow.undecided(work, since=now - LOOKED_AT, accepted_before=now - UNDECIDED_LATE, limit=SHOWN)
+        )
         dead = await dead_letters.count_waiting(work)
     age = now - outbox.oldest if outbox.oldest else timedelta()
     relay = "is `ronda work relay` running, and does the bus answer?"
@@ -220,7 +223,7 @@ async def _lag(resources: Resources) -> list[Finding]:
             "is `ronda work score` running?",
         )
         if undecided
-        else Finding("decisions", State.OK, "none is overdue"),
+        else Finding("decisions", State.OK, f"none of the last {LOOKED_AT.days} days is overdue"),
         Finding("dead letters", State.NOTE, f"{dead:,} messages could not be handled", "the worker's log says why")
         if dead
         else Finding("dead letters", State.OK, "none"),

@@ -12,14 +12,15 @@ import structlog
 from core.acts import dead_letters as acts
 from core.acts import outbox
 from core.acts.audit import system
-from core.base.clock import utc_now
+from core.base.clock import EPOCH, utc_now
 from core.base.hashing import shard_of
+from core.base.ids import moment_of
 from core.contracts.messages import Message, ScoreBatch, encode
 from core.contracts.topology import DEAD, SUSPECT, score_queue
 from core.infra.bus import Bus
 from core.infra.postgres import UnitOfWork
 from core.infra.resources import Resources
-from core.stores import dead_letters, flow
+from core.stores import backlog, dead_letters, flow
 from core.tables.flow import Transaction
 from workers.runner import JobContext
 from workers.unscored import answer
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 EVERY_S = 60.0
 OVERDUE = timedelta(seconds=60)
 BETWEEN_RESENDS = timedelta(minutes=10)
+UNCOMMITTED = timedelta(minutes=10)
+"""No payment is committed so long after it got its id."""
 MOST_RESENDS = 3
 NEVER_DECIDED = "never decided"
 ACTOR = system("reconcile")
@@ -35,14 +38,25 @@ BATCH = 500
 
 
 async def reconcile(context: JobContext) -> None:
+    """The first round looks at every payment, the others at those since the oldest one that was undecided."""
+    since = EPOCH
     while not context.stopping.is_set():
         await context.pause(EVERY_S)
         if not context.stopping.is_set():
-            await reconcile_once(context.resources, utc_now())
+            now = utc_now()
+            await reconcile_once(context.resources, now, since)
+            since = await decided_until(context.resources, now, since)
 
 
-async def reconcile_once(resources: Resources, now: datetime) -> int:
-    """Re-send what is overdue at `now`, unless the queues or the outbox still hold work; how many transactions.
+async def decided_until(resources: Resources, now: datetime, since: datetime) -> datetime:
+    """Every payment from `since` until then has its decision."""
+    async with resources.postgres.reading() as work:
+        found = await backlog.undecided(work, since, most=1)
+    return max(since, (moment_of(found.oldest) if found.oldest else now) - UNCOMMITTED)
+
+
+async def reconcile_once(resources: Resources, now: datetime, since: datetime = EPOCH) -> int:
+    """Re-send what is overdue at `now`, of the payments since then, unless the queues or the outbox still hold work; how many.
 
     After MOST_RESENDS a transaction is given up instead.
     """
@@ -53,7 +67,7 @@ async def reconcile_once(resources: Resources, now: datetime) -> int:
             return 0
         await dead_letters.purge_trouble(work)
         overdue = await dead_letters.overdue(
-            work, accepted_before=now - OVERDUE, resent_before=now - BETWEEN_RESENDS, limit=BATCH
+            work, since=since, accepted_before=now - OVERDUE, resent_before=now - BETWEEN_RESENDS, limit=BATCH
         )
         again = [row for row, resends in overdue if resends < MOST_RESENDS]
         await _send_again(work, again, now, resources.settings.shards)

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, text
 from sqlmodel import col, delete, select
 
+from core.base.ids import first_uuid_at
 from core.base.terms import DeadLetterState
 from core.infra.postgres import UnitOfWork
 from core.stores.recordset import insert_rows
@@ -116,9 +117,9 @@ async def note_failure(work: UnitOfWork, uid: UUID, failure: str) -> None:
 
 
 async def overdue(
-    work: UnitOfWork, *, accepted_before: datetime, resent_before: datetime, limit: int
+    work: UnitOfWork, *, since: datetime, accepted_before: datetime, resent_before: datetime, limit: int
 ) -> Sequence[tuple[Transaction, int]]:
-    """Posted transactions without a decision, in the order of acceptance, with how often each was sent again.
+    """Transactions posted since then without a decision, in the order of acceptance, with how often each was sent again.
 
     Left out: what was sent again after `resent_before`, and what has a waiting dead letter.
     """
@@ -131,6 +132,7 @@ async def overdue(
         .where(
             col(Decision.transaction_uid).is_(None),
             col(Transaction.imported).is_(False),
+            col(Transaction.uid) >= first_uuid_at(since),
             col(Transaction.accepted_at) < accepted_before,
             or_(col(ScoringTrouble.resent_at).is_(None), col(ScoringTrouble.resent_at) < resent_before),
             ~buried.exists(),

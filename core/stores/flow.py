@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from core.base.clock import to_ms
-from core.base.ids import SourceId
+from core.base.ids import SourceId, first_uuid_at
 from core.base.terms import EntityKind, FeaturesStatus
 from core.contracts.messages import Payment
 from core.infra.postgres import UnitOfWork, Work
@@ -193,14 +193,17 @@ async def count_transactions(work: UnitOfWork) -> int:
     return (await work.session.exec(select(func.count()).select_from(Transaction))).one()
 
 
-async def undecided(work: UnitOfWork, *, accepted_before: datetime, limit: int) -> Sequence[Transaction]:
-    """Posted transactions without a decision, oldest first."""
+async def undecided(
+    work: UnitOfWork, *, since: datetime, accepted_before: datetime, limit: int
+) -> Sequence[Transaction]:
+    """Transactions posted between these moments without a decision, oldest first."""
     query = (
         select(Transaction)
         .join(Decision, col(Decision.transaction_uid) == col(Transaction.uid), isouter=True)
         .where(
             col(Decision.transaction_uid).is_(None),
             col(Transaction.imported).is_(False),
+            col(Transaction.uid) >= first_uuid_at(since),
             col(Transaction.accepted_at) < accepted_before,
         )
         .order_by(col(Transaction.accepted_at))

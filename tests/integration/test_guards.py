@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+import workers.reconcile
 import workers.score
 from core.acts import outbox
 from core.base.clock import utc_now
 from core.base.errors import PublishFailed
+from core.base.ids import moment_of
 from core.contracts.messages import Payment, ScoreBatch
 from core.contracts.topology import DEAD, Queue, score_queue
 from core.infra import rabbit
@@ -55,6 +58,21 @@ async def test_a_payment_is_decided_once(resources: Resources) -> None:
         assert await decided(work, first) == {first.uid}
     async with resources.postgres.unit_of_work() as work:
         assert await decided(work, first, other) == {other.uid}
+
+
+async def test_the_reconciler_looks_from_the_oldest_undecided_payment_on(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers.reconcile, "UNCOMMITTED", timedelta())
+    first, other = payments(2)
+    oldest = moment_of(first.uid)
+    seen = []
+    for one in (None, other, first):
+        async with resources.postgres.unit_of_work() as work:
+            await (decided(work, one) if one else stored(work, first, other))
+        now = utc_now()
+        seen.append((await workers.reconcile.decided_until(resources, now, oldest), now))
+    assert [until for until, _ in seen] == [oldest, oldest, seen[-1][1]]
 
 
 async def test_a_sources_key_is_taken_once(resources: Resources) -> None:
