@@ -48,7 +48,8 @@ async def score(context: JobContext) -> None:
         asyncio.create_task(scorer.features.keep()),
         asyncio.create_task(answer_what_ifs(context.resources.redis, scorer.lineup)),
     ]
-    queues = [score_queue(shard) for shard in range(context.resources.settings.shards)]
+    settings = context.resources.settings
+    queues = [score_queue(shard) for shard in settings.score_shards or range(settings.shards)]
     lane = SuspectLane(context.resources, scorer.settle)
     handle = without_suspects(scorer.handle, scorer.take)
     try:

@@ -86,7 +86,10 @@ class Instance:
 
         web = probed("web", "serve", f"--fd={descriptor}")
         web.pass_fds = (descriptor,)
-        new = [web, *(probed(f"scorer{n}", "work", "score", OMP_NUM_THREADS="1") for n in range(scorers))]
+        new = [web]
+        for number in range(scorers):
+            own = " ".join(map(str, range(number, self.settings.shards, scorers)))
+            new.append(probed(f"scorer{number}", "work", "score", OMP_NUM_THREADS="1", RONDA_SCORE_SHARDS=own))
         self.processes += new
         await asyncio.gather(*(part.start() for part in new))
         await self._until_ready()

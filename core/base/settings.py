@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     database_pool: int = Field(default=8, ge=1)
 
     shards: int = Field(default=4, ge=1, le=64)
+    score_shards: Annotated[tuple[int, ...], NoDecode] = ()
+    """The shards, counted from 0, whose payments this scorer takes; empty = all. Scorers share the work when each names its own; two with
+    the same ones stand by for each other. A shard that nobody names is not scored.
+    """
     score_batch_max: int = Field(default=128, ge=1, le=2048)
     """Most transactions scored together."""
     ingest_linger_ms: float = Field(default=3.0, ge=0, le=100)
@@ -126,10 +130,16 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_json: bool = False
 
-    @field_validator("trusted_keys", "audit_trusted_keys", mode="before")
+    @field_validator("trusted_keys", "audit_trusted_keys", "score_shards", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _shards_there_are(self) -> Self:
+        if any(not 0 <= shard < self.shards for shard in self.score_shards):
+            raise ValueError(f"score_shards: a shard is a number from 0 to {self.shards - 1}")
+        return self
 
     @field_validator("data_dir")
     @classmethod
