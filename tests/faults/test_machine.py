@@ -130,7 +130,10 @@ def arrival(number: int, drawn: dict[str, int]) -> Arrival:
 
 
 class Machine(RuleBasedStateMachine):
-    """The oracle knows what was accepted; everything else follows from it."""
+    """The oracle knows what was accepted; everything else follows from it.
+
+    What is on the wire hangs on how fast things go, so no rule is chosen by it and nothing is drawn by it: a rule that finds nothing does nothing.
+    """
 
     world: World
 
@@ -178,20 +181,22 @@ class Machine(RuleBasedStateMachine):
             self.world.did[f"broker {mode}"] += 1
         self.ronda.wire.mode = mode
 
-    @precondition(lambda self: self.ronda.wire.of(SCORES))
     @rule(most=st.integers(1, 4))
     def score(self, most: int) -> None:
-        self.do(self.ronda.score(most))
+        if self.ronda.wire.of(SCORES):
+            self.do(self.ronda.score(most))
 
-    @precondition(lambda self: self.ronda.wire.of(SCORES))
     @rule(most=st.integers(1, 4), dies_at=st.sampled_from(CRASHES))
     def the_scorer_dies(self, most: int, dies_at: str) -> None:
+        if not self.ronda.wire.of(SCORES):
+            return
         self.world.did[f"scorer died {dies_at}"] += 1
         self.do(self.ronda.score(most, dies_at))
 
-    @precondition(lambda self: self.ronda.wire.acked)
     @rule(place=st.integers(0, 1000), front=st.booleans())
     def an_ack_was_lost(self, place: int, front: bool) -> None:
+        if not self.ronda.wire.acked:
+            return
         self.world.did["acks lost"] += 1
         self.ronda.wire.again(place, front)
 
@@ -212,11 +217,11 @@ class Machine(RuleBasedStateMachine):
             self.world.did["Redis restarted with less"] += 1
             self.do(self.ronda.fall_back())
 
-    @precondition(lambda self: len(self.ronda.wire.waiting) > 1)
-    @rule(draw=st.randoms(use_true_random=False))
-    def order_is_lost(self, draw: random.Random) -> None:
-        self.world.did["orders lost"] += 1
-        self.ronda.wire.mix(draw)
+    @rule(seed=st.integers(0, 1000))
+    def order_is_lost(self, seed: int) -> None:
+        if len(self.ronda.wire.waiting) > 1:
+            self.world.did["orders lost"] += 1
+            self.ronda.wire.mix(random.Random(seed))
 
     @rule(what=st.sampled_from(["relay", "rebuild", "rescore", "seal"]))
     def work(self, what: str) -> None:
