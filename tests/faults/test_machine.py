@@ -132,7 +132,7 @@ def arrival(number: int, drawn: dict[str, int]) -> Arrival:
 class Machine(RuleBasedStateMachine):
     """The oracle knows what was accepted; everything else follows from it.
 
-    What is on the wire hangs on how fast things go, so no rule is chosen by it and nothing is drawn by it: a rule that finds nothing does nothing.
+    What is on the wire hangs on how fast things go, so no rule is chosen and nothing is drawn by it: a rule that finds nothing is idle.
     """
 
     world: World
