@@ -138,7 +138,9 @@ class Judgement:
 
 
 def judgement(row: Decision, transaction: Transaction, now: datetime) -> Judgement:
-    reasons = [reason(stored, transaction) for stored in row.reasons]
+    scored = row.features_status != FeaturesStatus.ABSENT.value
+    # That scoring failed is told by `degraded`: it raises no risk.
+    reasons = [reason(stored, transaction) for stored in row.reasons] if scored else []
     same_catalogue = row.catalogue_version == CATALOGUE_VERSION and len(row.features) == len(FEATURES)
     return Judgement(
         outcome=OUTCOMES[Outcome(row.outcome)],
@@ -156,15 +158,22 @@ def judgement(row: Decision, transaction: Transaction, now: datetime) -> Judgeme
         version=count(row.version),
         decided=moment(row.decided_at, now),
         waterfall=_waterfall(row, transaction) if same_catalogue else None,
-        features=_feature_rows(row, transaction) if same_catalogue else [],
-        features_note=""
-        if same_catalogue
-        else _(
-            "Decided with feature catalogue %(theirs)s; this console shows catalogue %(ours)s.",
-            theirs=row.catalogue_version,
-            ours=CATALOGUE_VERSION,
-        ),
-        missing=_missing(row) if same_catalogue else "",
+        features=_feature_rows(row, transaction) if same_catalogue and scored else [],
+        features_note=_features_note(row, scored=scored, same_catalogue=same_catalogue),
+        missing=_missing(row) if same_catalogue and scored else "",
+    )
+
+
+def _features_note(row: Decision, *, scored: bool, same_catalogue: bool) -> str:
+    """Why there are none to show."""
+    if not scored:
+        return _("None was read when this was decided.")
+    if same_catalogue:
+        return ""
+    return _(
+        "Decided with feature catalogue %(theirs)s; this console shows catalogue %(ours)s.",
+        theirs=row.catalogue_version,
+        ours=CATALOGUE_VERSION,
     )
 
 

@@ -50,6 +50,8 @@ def with_unit(value: float, unit: str, currency: str) -> str:
             return _("yes") if value else _("no")
         case "hour":
             return f"{int(value):02d}:00 UTC"
+        case "code":
+            return str(int(value))
         case "weekday":
             return (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))[
                 int(value) % 7

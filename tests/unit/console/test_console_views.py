@@ -22,7 +22,7 @@ from console.views.search import read_search
 from core.acts.audit import recomputed_leaf
 from core.base.errors import InvalidInput, StaleVersion
 from core.base.ids import new_uuid
-from core.base.terms import Action, ActorType, AlertStatus, EntityKind, Language, ModelStage
+from core.base.terms import Action, ActorType, AlertStatus, EntityKind, FeaturesStatus, Language, ModelStage
 from core.stores.evidence import Behind
 from core.stores.queue_filter import AlertFilter, Standing
 from core.stores.seals import Unsealed
@@ -279,6 +279,15 @@ def test_an_unknown_feature_is_never_shown_as_zero() -> None:
     assert view.features[0].value == "not known"
 
 
+def test_that_scoring_failed_raises_no_risk_and_leaves_no_features_to_show() -> None:
+    failed = {"code": "scoring_failed", "text": "No", "contribution": 0.0, "direction": "up", "features": []}
+    unscored = a_decision(reasons=[failed], features_status=FeaturesStatus.ABSENT.value, score=None)
+    view = evidence.judgement(unscored, a_transaction(), NOW)
+    assert (view.up, view.features, view.missing) == ([], [], "")
+    assert "left to a person" in view.degraded
+    assert view.features_note
+
+
 def test_a_decision_under_another_catalogue_does_not_lend_its_numbers_other_names() -> None:
     view = evidence.judgement(a_decision(catalogue_version=CATALOGUE_VERSION + 1), a_transaction(), NOW)
     assert view.waterfall is None
@@ -290,7 +299,7 @@ def test_a_decision_under_another_catalogue_does_not_lend_its_numbers_other_name
     ("unit", "value", "expected"),
     [("hundredths", 1250.0, "€12.50"), ("s", 90.0, "1 min 30 s"), ("payments", 1.0, "1 payment"), ("times", 2.0333, "2.03×"),
      ("flag", 1.0, "yes"), ("hour", 14.0, "14:00 UTC"), ("share", 0.0312, "3.1%"), ("deviations", -0.364, "−0.36 deviations"),
-     ("weekday", 2.0, "Wednesday"), ("km", 1234.5, "1,230 km"), ("count", 3.0, "3")],
+     ("weekday", 2.0, "Wednesday"), ("km", 1234.5, "1,230 km"), ("count", 3.0, "3"), ("code", 5812.0, "5812")],
 )  # fmt: skip
 def test_every_unit_of_the_catalogue_is_spelt_out(unit: str, value: float, expected: str) -> None:
     assert with_unit(value, unit, "EUR") == expected
