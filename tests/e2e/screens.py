@@ -53,11 +53,13 @@ def main(url: str, data_dir: Path, to: Path) -> None:
 
 
 def _pages(page: Page) -> Iterator[tuple[str, str]]:
-    """Each with its name. The alert is the first of the queue."""
+    """Each with its name. The alert is the first of the queue whose customer has a past to compare with."""
     yield from PLACES.items()
     page.goto("/queue")
-    alert = page.locator("tr.alert-row a.row-link").first.get_attribute("href")
-    assert alert, "the queue is empty"
+    rows = page.locator("tr.alert-row a.row-link")
+    alerts = [row.get_attribute("href") or "" for row in rows.all()[:20]]
+    assert alerts, "the queue is empty"
+    alert = next((each for each in alerts if page.goto(each) and page.locator("#normal .strip").count()), alerts[0])
     yield "alert", alert
     page.goto(alert)
     for kind in ("customer", "merchant"):
