@@ -55,12 +55,12 @@ async def _evidence(work: UnitOfWork, alert: Alert, chosen: str) -> dict[str, An
     names = await people.names_of(work, people_in([alert, *(link.alert for link in linked)]))
     return {
         "alert": alert_row(alert, names, now),
-        "title": alert_title(alert, chosen),
         "payment": payment(row, now),
         "judgement": judgement(decision, row, now) if decision else None,
         "normal": normal(row, earlier, now),
         "links": links(row, linked, labels, names, now),
         "timeline": await timeline_of(work, alert, row, decision, chosen, now),
+        "title": alert_title(alert, chosen),
     }
 
 

@@ -25,8 +25,10 @@ _SAID: Final = """() => {
 """Texts and spoken attributes, without ids, names of people and what is marked as another language."""
 
 
-_DATA: Final = re.compile(r"\b(?:Lead|Analyst|Admin)\b(?: \(.*?\))?|Synthetic payments of the demo|variáveis all")
-"""Names of the demo's people and of its source, and the id of all features together."""
+_DATA: Final = re.compile(
+    r"\b(?:Lead|Analyst|Admin)\b(?: \(.*?\))?|Synthetic payments of the demo|variáveis all|sold on a forum"
+)
+"""Names of the demo's people and of its source, the id of all features together, and what another test's analyst typed."""
 
 
 def english_on(page: Page) -> dict[str, list[str]]:
