@@ -90,7 +90,7 @@ async def test_the_broker_dies_and_hangs(run: Run, rabbit_server: Server, profil
 
 ALARMS = {
     "memory": (("set_vm_memory_high_watermark", "absolute", "1"), ("set_vm_memory_high_watermark", "0.4")),
-    "disk": (("set_disk_free_limit", "1000TB"), ("set_disk_free_limit", "100MB")),
+    "disk": (("set_disk_free_limit", "1000000GB"), ("set_disk_free_limit", "100MB")),
 }
 """How an alarm is brought about, and how it ends."""
 
