@@ -202,14 +202,6 @@ MUTANTS = (
         "tests/integration/test_suspect.py::test_a_redriven_payment_that_can_be_scored_is_decided_again[rabbit-there]",
     ),
     Mutant(
-        "a full disk is a fault of the batch",
-        "a database without room counts as being away",
-        "core/infra/postgres.py",
-        '    "53100": "the disk is full",\n',
-        "",
-        "tests/faults/test_disk_full.py::test_the_databases_disk_is_full",
-    ),
-    Mutant(
         "a lost rebuild is published",
         "a state is published by the server it was built on",
         "models/features/lua/publish.lua",
