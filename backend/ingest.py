@@ -6,7 +6,7 @@ outbox, from where `workers.relay` sends it.
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +38,8 @@ MARK_EVERY_S = 0.1
 """What the broker confirmed is marked by many at once: nobody waits for the mark."""
 IN_STEPS_S = 1.0
 """How long nothing is taken for all new after something was not: a source that repeats itself does so for a while."""
+SMALL = 10
+"""Arrivals of a request that goes before larger ones."""
 QUEUE_LIMIT = 20_000
 
 
@@ -68,7 +70,9 @@ class Ingest:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._settings = resources.settings
-        self._requests: asyncio.Queue[_Request] = asyncio.Queue()
+        self._small: deque[_Request] = deque()
+        self._large: deque[_Request] = deque()
+        self._arrived = asyncio.Event()
         self._waiting = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -101,7 +105,8 @@ class Ingest:
         request = _Request(arrivals, key_prefix, asyncio.get_running_loop().create_future())
         self._waiting += len(arrivals)
         self._idle.clear()
-        self._requests.put_nowait(request)
+        (self._small if len(arrivals) <= SMALL else self._large).append(request)
+        self._arrived.set()
         try:
             return await request.answer
         finally:
@@ -133,14 +138,17 @@ class Ingest:
                     self._publications.put_nowait(outgoing)
 
     async def _gather(self) -> list[_Request]:
-        """What waits, or what comes within the linger time after the first, up to the batch limit."""
-        batch = [await self._requests.get()]
-        if self._requests.empty():
+        """What waits, or what comes within the linger time after the first, up to the batch limit.
+
+        Small requests go first, so that a single payment does not wait behind a file's; but a large one is in it whenever one waits.
+        """
+        await self._arrived.wait()
+        if len(self._small) + len(self._large) == 1:
             await asyncio.sleep(self._settings.ingest_linger_ms / 1000)
-        size = len(batch[0].arrivals)
-        while size < self._settings.ingest_batch_max and not self._requests.empty():
-            batch.append(self._requests.get_nowait())
-            size += len(batch[-1].arrivals)
+        batch, most = _taken(self._small, self._settings.ingest_batch_max)
+        batch += _taken(self._large, max(1, most))[0]
+        if not (self._small or self._large):
+            self._arrived.clear()
         return batch
 
     async def _commit(self, batch: Sequence[_Request]) -> tuple[list[list[Accepted]], list[Outgoing]]:
@@ -227,6 +235,15 @@ class Ingest:
         with suppress(RondaError):
             async with self._marking.unit_of_work() as work:
                 await flow.mark_sent(work, confirmed, utc_now())
+
+
+def _taken(lane: deque[_Request], most: int) -> tuple[list[_Request], int]:
+    """From the front, until there are `most` arrivals or more; how many are left of `most`."""
+    batch: list[_Request] = []
+    while most > 0 and lane:
+        batch.append(lane.popleft())
+        most -= len(batch[-1].arrivals)
+    return batch, most
 
 
 def _awaited(batch: Sequence[_Request]) -> list[asyncio.Future[list[Accepted]]]:

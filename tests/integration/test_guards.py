@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,7 @@ from sqlalchemy import text
 
 import workers.reconcile
 import workers.score
+from backend.ingest import Ingest
 from core.acts import outbox
 from core.base.clock import utc_now
 from core.base.errors import PublishFailed
@@ -227,3 +229,17 @@ async def test_a_full_queue_refuses_and_the_refused_are_named(rabbit_url: str, m
         refused = caught.value.facts["unconfirmed"]
         assert len(set(refused)) == len(refused) < 600
         assert await bus.depth(queue) == 600 - len(refused)
+
+
+async def test_a_single_payment_goes_before_the_files_that_wait(resources: Resources) -> None:
+    settings = resources.settings.model_copy(update={"ingest_batch_max": 20})
+    ingest, answered = Ingest(replace(resources, settings=settings)), list[str]()
+
+    async def post(name: str, count: int) -> None:
+        await ingest.accept([Arrival(payment, b"") for payment in payments(count)], "key")
+        answered.append(name)
+
+    ingest.start()
+    await asyncio.gather(*(post(f"file {number}", 20) for number in range(6)), post("single", 1))
+    await ingest.stop()
+    assert answered == ["single", *(f"file {number}" for number in range(6))]
