@@ -3,17 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from console.i18n import Words, marked, ngettext
 from console.i18n import gettext as _
-from console.i18n import ngettext
 from console.views.queue import reason_words
 from console.views.words import LABELS, Moment, moment, money
 from core.base.terms import Label
 from core.stores.evidence import SimilarAlert
 from core.tables.casework import Alert
 from models.scoring.similar import closeness
+
+_CLOSENESS: Final = Words(
+    {
+        "nearly the same reasons": marked("nearly the same reasons"),
+        "much the same reasons": marked("much the same reasons"),
+        "similar reasons": marked("similar reasons"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ def _row(near: SimilarAlert, alert: Alert, now: datetime) -> SimilarRow:
         href=f"/alerts/{alert.id}",
         label=LABELS[Label(near.label)],
         kind=near.label,
-        closeness=closeness(near.distance),
+        closeness=_CLOSENESS[closeness(near.distance)],
         reason=reason_words(alert),
         amount=money(alert.amount_minor, alert.currency),
         customer=alert.customer_id,

@@ -164,7 +164,7 @@ class Ronda:
 
     async def end(self) -> None:
         await self.ingest.stop()
-        await self.desk.features.close()
+        await self.desk.close()
         await self.sealer.close()
 
     async def start_scorer(self) -> None:
@@ -227,7 +227,7 @@ class Ronda:
             self.wire.dies_at = ""
             for parcel in held:
                 parcel.redeliveries += not parcel.settled
-            await self.desk.features.close()
+            await self.desk.close()
             await self.start_scorer()
         self.wire.dies_at = ""
 
