@@ -38,6 +38,8 @@ REASONS: Final = Words(
         "no_features": marked("Decided without features"),
         "no_model": marked("Decided by rules only"),
         "many_small": marked("Many small signs"),
+        "deny_list": marked("On the deny list"),
+        "watch_list": marked("On the watch list"),
         "": marked("Other"),
     }
 )

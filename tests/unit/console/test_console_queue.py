@@ -144,3 +144,4 @@ def test_everybody_has_a_view_of_the_control_sample() -> None:
     assert default_views(1000)["control"].query() == "control=yes"
     assert default_views(1000)["high"].query() == "amount_from=1000&order=loss"
     assert reason_title("control", {}) == "Control sample"
+    assert reason_title("deny_list", {}) == "On the deny list"
