@@ -4,6 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 from uuid import UUID
 
@@ -137,11 +138,11 @@ class _ScoringDesk:
         now, bundle, new = utc_now(), Bundle(), {verdict.payment.uid for verdict in judged.verdicts}
         rows = [decision_row(verdict, now) for verdict in judged.verdicts]
         await flow.insert_decisions(bundle, rows)
-        alert_ids = await self._write(bundle, judged, new)
+        alert_ids = await self._write(bundle, judged, new, now)
         if not await self._storing.at_once(bundle, rows=len(rows)):
             async with self._storing.unit_of_work() as work:
                 new = await flow.insert_decisions(work, rows)
-                alert_ids = await self._write(work, judged, new)
+                alert_ids = await self._write(work, judged, new, now)
         known = [verdict for verdict in judged.verdicts if verdict.payment.uid not in new]
         if known:
             await decide_at_last(self._resources, known, self._due, by=ACTOR)
@@ -155,9 +156,9 @@ class _ScoringDesk:
             telemetry.DECISIONS.labels(verdict.outcome.value).inc()
             telemetry.DECISION_SECONDS.observe(max(0, decided_ms - verdict.payment.accepted_at_ms) / 1000)
 
-    async def _write(self, work: Work, judged: _Judged, new: set[UUID]) -> list[UUID]:
+    async def _write(self, work: Work, judged: _Judged, new: set[UUID], now: datetime) -> list[UUID]:
         """What goes with the decisions that are `new`; ids of the alerts."""
-        now, fresh = utc_now(), _fresh(judged, new)
+        fresh = _fresh(judged, new)
         alerts = {verdict.payment.uid: alert_row(verdict, now, self._due) for verdict in fresh if verdict.alerts}
         await casework.insert_alerts(work, list(alerts.values()))
         await policy.insert_shadow_scores(

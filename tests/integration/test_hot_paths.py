@@ -116,11 +116,11 @@ async def crowded(
 
 @contextmanager
 def statements_run() -> Iterator[dict[str, Any]]:
-    """Each statement with its values, as it goes to the driver."""
+    """Each statement with its values, as it goes to the driver. Not that of the backlog, which is counted beside the requests."""
     seen: dict[str, Any] = {}
 
     def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        if statement.lstrip().startswith(("SELECT", "WITH")):
+        if statement.lstrip().startswith(("SELECT", "WITH")) and "WITH undecided" not in statement:
             seen[statement] = parameters
 
     event.listen(Engine, "before_cursor_execute", note)
