@@ -116,11 +116,11 @@ async def crowded(
 
 @contextmanager
 def statements_run() -> Iterator[dict[str, Any]]:
-    """Each statement with its values, as it goes to the driver. Not that of the backlog, which is counted beside the requests."""
+    """Each statement with its values, as it goes to the driver."""
     seen: dict[str, Any] = {}
 
     def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        if statement.lstrip().startswith(("SELECT", "WITH")) and "WITH undecided" not in statement:
+        if statement.lstrip().startswith(("SELECT", "WITH")):
             seen[statement] = parameters
 
     event.listen(Engine, "before_cursor_execute", note)
@@ -170,6 +170,8 @@ async def test_no_page_reads_much_of_a_big_table(
             assert (await tab.client.get(path)).status_code == 200, path
         assert statements, f"{path} ran nothing"
         for statement, values in statements.items():
+            if "WITH undecided" in statement:  # of the backlog, which is counted beside the requests
+                continue
             plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *(values or ()))
             found += [
                 f"{path}: {scan}: {shortened(statement)}"
