@@ -4,6 +4,7 @@ Harmless when wrong: a transaction that is decided already writes nothing. What 
 letter, and is answered like one.
 """
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -27,6 +28,7 @@ from workers.unscored import answer
 
 log = structlog.get_logger()
 EVERY_S = 60.0
+ROUNDS_AN_HOUR = 60
 OVERDUE = timedelta(seconds=60)
 BETWEEN_RESENDS = timedelta(minutes=10)
 UNCOMMITTED = timedelta(minutes=10)
@@ -38,14 +40,15 @@ BATCH = 500
 
 
 async def reconcile(context: JobContext) -> None:
-    """The first round looks at every payment, the others at those since the oldest one that was undecided."""
+    """The first round looks at every payment, and so does one an hour: a clock may be wrong. Others begin at the oldest undecided one."""
     since = EPOCH
-    while not context.stopping.is_set():
+    for number in itertools.count():
         await context.pause(EVERY_S)
-        if not context.stopping.is_set():
-            now = utc_now()
-            await reconcile_once(context.resources, now, since)
-            since = await decided_until(context.resources, now, since)
+        if context.stopping.is_set():
+            return
+        now = utc_now()
+        await reconcile_once(context.resources, now, EPOCH if number % ROUNDS_AN_HOUR == 0 else since)
+        since = await decided_until(context.resources, now, since)
 
 
 async def decided_until(resources: Resources, now: datetime, since: datetime) -> datetime:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ import workers.reconcile
 import workers.score
 from backend.ingest import Ingest
 from core.acts import outbox
-from core.base.clock import utc_now
+from core.base.clock import EPOCH, utc_now
 from core.base.errors import PublishFailed
 from core.base.ids import moment_of
 from core.contracts.messages import Payment, ScoreBatch
@@ -75,6 +75,25 @@ async def test_the_reconciler_looks_from_the_oldest_undecided_payment_on(
         now = utc_now()
         seen.append((await workers.reconcile.decided_until(resources, now, oldest), now))
     assert [until for until, _ in seen] == [oldest, oldest, seen[-1][1]]
+
+
+async def test_the_reconciler_looks_at_every_payment_now_and_then(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, looked, look = JobContext(resources, asyncio.Event()), [], workers.reconcile.reconcile_once
+
+    async def noted(resources: Resources, now: datetime, since: datetime) -> int:
+        looked.append(since == EPOCH)
+        if len(looked) == 5:
+            context.stopping.set()
+        return await look(resources, now, since)
+
+    monkeypatch.setattr(workers.reconcile, "reconcile_once", noted)
+    monkeypatch.setattr(workers.reconcile, "EVERY_S", 0.01)
+    monkeypatch.setattr(workers.reconcile, "ROUNDS_AN_HOUR", 3)
+    async with asyncio.timeout(30):
+        await workers.reconcile.reconcile(context)
+    assert looked == [True, False, False, True, False]
 
 
 async def test_a_sources_key_is_taken_once(resources: Resources) -> None:
