@@ -211,7 +211,7 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def open(self, listener: Listener, last_id_ms: int | None) -> None:
-        """`last_id_ms`: the last message this client saw, None on its first visit. Raises TooManyAttempts."""
+        """`last_id_ms`: the last message of the queue that this client saw, None on its first visit. Raises TooManyAttempts."""
         if sum(other.user_id == listener.user_id for other in self._listeners) >= STREAMS_A_USER:
             raise TooManyAttempts("You have too many live pages open.", retry_after_s=60)
         if not self._tasks and not self._stopping:
@@ -220,7 +220,7 @@ class Hub:
         try:
             if listener.topic == QUEUE:
                 await self._catch_up(listener, to_ms(listener.since) if last_id_ms is None else last_id_ms)
-            elif last_id_ms is not None:
+            else:
                 await self._say_again(listener)
         except BaseException:  # its stream never begins, so nobody else would take it out
             self._listeners.discard(listener)
@@ -240,7 +240,7 @@ class Hub:
             listener.push(queue_message(listener, changes, badges, to_ms(utc_now())))
 
     async def _say_again(self, listener: Listener) -> None:
-        """For a page that was away: a browser hangs up on a tab in the background, and bells rang meanwhile."""
+        """What bells said while nobody listened: since the page was rendered, or while its tab was in the background."""
         if listener.topic == MODELS:
             listener.push(_MODELS_CHANGED)
             return
@@ -253,9 +253,7 @@ class Hub:
         """What goes over the wire until the client leaves, the session ends or the server stops."""
         asked = time.monotonic()
         try:
-            # The queue's streams come back with the last message they saw, the others only have to say that they come back.
-            known = "" if listener.topic == QUEUE else f"id: {to_ms(utc_now())}\n"
-            yield f"{known}retry: 1000\n: hello\n\n"
+            yield "retry: 1000\n: hello\n\n"
             while not self._stopping:
                 message: str | None = ": tick\n\n"
                 with suppress(TimeoutError):
