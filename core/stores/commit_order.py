@@ -1,4 +1,7 @@
-"""SQL of the order of acceptance, which is that of commits: all of it, and what came since a place in it."""
+"""SQL of the order of acceptance, which is that of commits: all of it, and what came since a place in it.
+
+ORDER BY names the table: a bare xid would be the selected text, of which 9 comes after 10.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +39,7 @@ async def place_before(work: UnitOfWork, since: datetime) -> Place | None:
     """Behind it is everything that was accepted since then, and maybe some more; None = nothing was."""
     query = text(
         "WITH recent AS MATERIALIZED (SELECT xid FROM transaction WHERE accepted_at >= :since) "
-        "SELECT CAST(xid AS text) FROM recent ORDER BY xid LIMIT 1"
+        "SELECT CAST(recent.xid AS text) FROM recent ORDER BY recent.xid LIMIT 1"
     )
     xid = (await work.run(query, {"since": since})).scalar_one_or_none()
     return None if xid is None else Place(int(xid))
@@ -45,8 +48,8 @@ async def place_before(work: UnitOfWork, since: datetime) -> Place | None:
 async def newest_settled(work: UnitOfWork) -> Place:
     """Nothing that is committed later can come to stand at or before it."""
     query = text(
-        "SELECT CAST(xid AS text), uid FROM transaction WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
-        "ORDER BY xid DESC, uid DESC LIMIT 1"
+        "SELECT CAST(transaction.xid AS text), uid FROM transaction WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
+        "ORDER BY transaction.xid DESC, uid DESC LIMIT 1"
     )
     row = (await work.run(query)).one_or_none()
     return Place(int(row[0]), row[1]) if row else Place()

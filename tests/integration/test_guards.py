@@ -31,6 +31,7 @@ from core.stores import accepting, commit_order, flow
 from core.stores.accepting import Arrival
 from core.stores.commit_order import Place
 from models.features.online import OnlineFeatures, ServerRestarted, StaleGeneration
+from tests import servers
 from tests.poison import accept, payments
 from tests.servers import Server
 from workers.runner import JobContext
@@ -236,6 +237,20 @@ async def test_the_order_of_acceptance_misses_nobody_who_commits_late(resources:
     place = early[-1][0] if early else start
     found = [row.uid for _, row in [*early, *await behind(place)]]
     assert found == [slow.uid, quick.uid]
+
+
+async def test_the_order_of_acceptance_is_one_of_numbers(resources: Resources) -> None:
+    """As words, 9 comes after 10 and after every other: what was accepted between would be taken for missing, or missed."""
+    early, later = payments(2)
+    owner = resources.settings.database_url.get_secret_value()
+    async with resources.postgres.unit_of_work() as work:
+        await stored(work, early, later)
+    disable, enable = (f"ALTER TABLE transaction {verb} TRIGGER append_only" for verb in ("DISABLE", "ENABLE ALWAYS"))
+    numbered = [f"UPDATE transaction SET xid = '{n}' WHERE uid = '{row.uid}'" for row, n in ((early, 9), (later, 10))]
+    await servers.run_sql(owner, disable, *numbered, enable)
+    async with resources.postgres.reading() as work:
+        assert await commit_order.place_before(work, EPOCH) == Place(9)
+        assert (await commit_order.newest_settled(work)).xid >= 10
 
 
 async def test_a_full_queue_refuses_and_the_refused_are_named(rabbit_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
