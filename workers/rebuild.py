@@ -63,7 +63,8 @@ async def _rebuild_alone(resources: Resources, report: Report) -> int | None:
 
 async def _rebuild(resources: Resources, report: Report) -> int:
     features = OnlineFeatures(resources.redis)
-    await features.prepare()
+    before = await features.prepare()
+    in_use = before.whole and not before.empty
     await features.begin_generation()
     started = utc_now()
     async with resources.postgres.reading() as work:
@@ -72,19 +73,19 @@ async def _rebuild(resources: Resources, report: Report) -> int:
     done = 0
     async with resources.postgres.reading() as work:
         async for taken in walk_past(work, upto=tail.place):
-            await _backfill(features, taken, started)
+            await _backfill(features, taken, started, gently=in_use)
             await resources.redis.expire(LOCK, LOCK_S)
             done += sum(isinstance(row, Transaction) for row in taken)
             report(0.95 * done / total, f"{done:,} of {total:,} payments")
     report(0.95, "catching up")
-    tail = await take_tail(resources, features, tail, settled=True)
+    tail = await take_tail(resources, features, tail, settled=True, imported=True)
     await features.publish_generation(str(tail.place))
     # Scorers that go over take this themselves before they score on; those that have nothing to score do not.
-    await take_tail(resources, features, tail, settled=False)
-    return done
+    tail = await take_tail(resources, features, tail, settled=False, imported=True)
+    return done + tail.taken
 
 
-async def _backfill(features: OnlineFeatures, taken: Sequence[Taken], started: datetime) -> None:
+async def _backfill(features: OnlineFeatures, taken: Sequence[Taken], started: datetime, *, gently: bool) -> None:
     """Payments that may still be delivered are remembered, so that their delivery does not count twice."""
     recent = started - timedelta(seconds=MEMO_S)
 
@@ -92,4 +93,4 @@ async def _backfill(features: OnlineFeatures, taken: Sequence[Taken], started: d
         return isinstance(row, Transaction) and row.accepted_at >= recent and not row.imported
 
     for remember, rows in groupby(taken, may_come_again):
-        await features.backfill([as_taken(row) for row in rows], remember=remember)
+        await features.backfill([as_taken(row) for row in rows], remember=remember, gently=gently)

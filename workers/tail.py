@@ -23,17 +23,20 @@ OVERLAP = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class Tail:
-    """Where the state may begin to lack something. labels_from: when the first such label was received."""
+    """Where the state may begin to lack something. labels_from: when the first such label was received. taken: payments so far."""
 
     place: Place
     labels_from: datetime
+    taken: int = 0
 
 
-async def take_tail(resources: Resources, features: OnlineFeatures, tail: Tail, *, settled: bool) -> Tail:
+async def take_tail(
+    resources: Resources, features: OnlineFeatures, tail: Tail, *, settled: bool, imported: bool = False
+) -> Tail:
     """Take what was accepted behind `tail`, in that order; returns where to go on. Raises FeaturesUnavailable, Unavailable.
 
-    settled: stop where a transaction that still runs may come to stand. Without it what is taken is all there is, and the answer is
-    good for nothing.
+    settled: stop where a transaction that still runs may come to stand. Without it what is taken is all there is, and nobody may go on
+    from there. imported: also history that was loaded, which no guard knows: only for a state that has none of it.
     """
     while True:
         async with resources.postgres.reading() as work:
@@ -41,9 +44,11 @@ async def take_tail(resources: Resources, features: OnlineFeatures, tail: Tail, 
             labels = await casework.labels_since(work, tail.labels_from, limit=MOST_LABELS)
         rows = [row for _, row in behind]
         last = len(rows) < BATCH
-        taken, labels_from = _in_order(rows, labels, all_labels=last)
+        kept = [row for row in rows if imported or not row.imported]
+        taken, labels_from = _in_order(kept, labels, all_labels=last)
         await features.backfill([as_taken(item) for item in taken], remember=True)
-        tail = Tail(behind[-1][0] if behind else tail.place, max(tail.labels_from, labels_from))
+        place = behind[-1][0] if behind else tail.place
+        tail = Tail(place, max(tail.labels_from, labels_from), tail.taken + len(kept))
         if last:
             return tail
 
@@ -51,9 +56,7 @@ async def take_tail(resources: Resources, features: OnlineFeatures, tail: Tail, 
 def _in_order(
     rows: Sequence[Transaction], labels: Sequence[ArrivedLabel], *, all_labels: bool
 ) -> tuple[list[Transaction | ArrivedLabel], datetime]:
-    """A label stands before the first payment that was accepted after it, as in `walk_past`. History that was loaded is left out:
-    no guard knows it. Also the moment up to which labels are in.
-    """
+    """A label stands before the first payment that was accepted after it, as in `walk_past`. Also the moment up to which labels are in."""
     waiting = list(reversed(labels))
     arrival = datetime.min.replace(tzinfo=UTC)
     taken: list[Transaction | ArrivedLabel] = []
@@ -61,8 +64,7 @@ def _in_order(
         arrival = max(arrival, row.accepted_at)
         while waiting and waiting[-1].label.received_at <= arrival:
             taken.append(waiting.pop())
-        if not row.imported:
-            taken.append(row)
+        taken.append(row)
     if all_labels:
         taken += reversed(waiting)
         arrival = labels[-1].label.received_at if labels else arrival

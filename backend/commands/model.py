@@ -1,6 +1,7 @@
 """train, features rebuild|check."""
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,6 +119,7 @@ async def _follow(resources: "Resources", run: "TrainingRun", *, quiet: bool) ->
 @features.command("rebuild")
 def features_rebuild(data_dir: DataDir = None) -> None:
     """Build the feature state anew from PostgreSQL, beside the one in use, then switch. Scoring goes on meanwhile."""
+    os.nice(10)  # who decides payments on this machine goes first
     from backend.display import Display, Step
     from workers.rebuild import rebuild_features
 

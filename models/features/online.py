@@ -54,6 +54,7 @@ SCRIPT_S_PER_PAYMENT: Final = 0.002
 MEMO_S: Final = 9 * 86_400
 """Longer than any message can wait for its redelivery (8 days)."""
 BACKFILL_CHUNK: Final = 32
+GENTLE_CHUNK: Final = 8
 """Redis answers nobody else while it takes so many."""
 BUILDING_S: Final = 7 * 86_400
 BATCH: Final = 1_000
@@ -258,17 +259,21 @@ class OnlineFeatures:
         self._building = generation, run
         return generation
 
-    async def backfill(self, past: Sequence[Payment | LabelledPayment], *, remember: bool = False) -> None:
+    async def backfill(
+        self, past: Sequence[Payment | LabelledPayment], *, remember: bool = False, gently: bool = False
+    ) -> None:
         """Take history in bulk, in the order it was taken live, without answering. Call it in slices as rows stream in.
 
         remember: keep the readings of these payments, so that one that is delivered (or backfilled) again is not counted twice.
         Costs memory; needed for payments younger than a message can wait, pointless for older ones.
+        gently: in smaller slices, for those who are answered from the state in use meanwhile.
         """
         items: list[bytes] = []
         for taken in past:
             items += [payment_item(taken)] if isinstance(taken, Payment) else label_items([taken])
-        for start in range(0, len(items), BACKFILL_CHUNK):
-            await self._run(items[start : start + BACKFILL_CHUNK], QUIET, memo_s=MEMO_S if remember else 0)
+        size = GENTLE_CHUNK if gently else BACKFILL_CHUNK
+        for start in range(0, len(items), size):
+            await self._run(items[start : start + size], QUIET, memo_s=MEMO_S if remember else 0)
 
     async def publish_generation(self, until: str = "") -> None:
         """Switch every process to the state built since `begin_generation`, then delete the others.
