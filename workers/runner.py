@@ -37,6 +37,8 @@ Job = Callable[[JobContext], Awaitable[None]]
 
 async def run(settings: Settings, jobs: dict[str, Job]) -> None:
     """Until SIGTERM or SIGINT: finish what is in hand, ack it, close."""
+    if set(jobs) == {"score"}:
+        settings = settings.model_copy(update={"database_role": settings.scorer_role})
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -12,17 +12,18 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from backend.migrations.rights import APP_ROLE, SEALER_ROLE
+from backend.migrations.rights import APP_ROLE, SCORER_ROLE, SEALER_ROLE
 from core.base.errors import InvalidInput
 
 WEB, SCORER, JOBS, ADMIN = "ronda_web", "ronda_scorer", "ronda_jobs", "ronda_admin"
 LOGINS: Final[Mapping[str, tuple[str, ...]]] = {
     WEB: (APP_ROLE,),
-    SCORER: (APP_ROLE,),
+    SCORER: (SCORER_ROLE,),
     JOBS: (APP_ROLE, SEALER_ROLE),
     ADMIN: (APP_ROLE,),
 }
 """`seal` is one of the jobs. `ronda_admin`: for commands that people type."""
+ROLES: Final = frozenset({APP_ROLE, SCORER_ROLE, SEALER_ROLE})
 _ROUNDS: Final = 4096
 
 
@@ -60,6 +61,7 @@ async def make_logins(url: str, passwords: Mapping[str, str]) -> None:
                 verb = "ALTER" if found.first() else "CREATE"
                 await connection.exec_driver_sql(f"{verb} ROLE {name} LOGIN PASSWORD '{_verifier(password)}'")
                 await connection.execute(text(f"GRANT {', '.join(LOGINS[name])} TO {name}"))
+                await connection.execute(text(f"REVOKE {', '.join(ROLES - {*LOGINS[name]})} FROM {name}"))
     finally:
         await engine.dispose()
 

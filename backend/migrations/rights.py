@@ -8,6 +8,9 @@ AUDIT_COLUMNS = "event_id, actor_type, actor_id, action, subject_type, subject_i
 SEALER_ROLE = "ronda_sealer"
 """Adds seals and checkpoints, reads what they are made from, and may do nothing else."""
 
+SCORER_ROLE = "ronda_score"
+"""Decides, and may do nothing else: it reads no person's account or key, and changes no policy, list, label or model."""
+
 APPEND_ONLY = ("audit_event", "decision", "label", "note", "policy", "transaction")
 """Tables of the first revision."""
 
@@ -63,4 +66,20 @@ SEALER: tuple[str, ...] = (
     f"GRANT INSERT ON audit_seal, audit_checkpoint TO {SEALER_ROLE}",
     f"GRANT SELECT ON audit_seal, audit_checkpoint TO {APP_ROLE}",
     *(refusing(table) for table in ("audit_seal", "audit_checkpoint")),
+)
+
+_JUDGED_AGAIN = (
+    "status, closed_at, version, outcome, score, expected_loss_minor, top_reason, reason_code, reason_features, reason_vector, "
+    "catalogue_version"
+)
+"""Of an alert."""
+_READ_TO_DECIDE = "transaction, decision, alert, note, label, source, policy, model, list_entry, shadow_score, outbox, scoring_trouble"
+SCORER: tuple[str, ...] = (
+    *_role(SCORER_ROLE),
+    f"GRANT SELECT ON {_READ_TO_DECIDE} TO {SCORER_ROLE}",
+    f"GRANT INSERT ON decision, alert, shadow_score, outbox, scoring_trouble TO {SCORER_ROLE}",
+    f"GRANT INSERT ({AUDIT_COLUMNS}) ON audit_event TO {SCORER_ROLE}",
+    f"GRANT UPDATE ({_JUDGED_AGAIN}) ON alert TO {SCORER_ROLE}",
+    f"GRANT UPDATE (sent_at) ON outbox TO {SCORER_ROLE}",
+    f"GRANT UPDATE (attempts, failure, resends, resent_at) ON scoring_trouble TO {SCORER_ROLE}",
 )

@@ -54,7 +54,9 @@ class Settings(BaseSettings):
     """For `ronda migrate` alone: `ronda_web:password ronda_scorer:password ronda_jobs:password ronda_admin:password`. It makes these
     logins, or gives them these passwords. The other processes' URLs name one of them: it owns nothing."""
     database_role: str = "ronda_app"
-    """The PostgreSQL role every process but `migrate` takes on: it cannot change or delete audit events."""
+    """The PostgreSQL role that processes take on: it cannot change or delete audit events."""
+    scorer_role: str = "ronda_score"
+    """The role of a process whose only job is to score: it decides, reads no accounts or keys, and changes nothing else."""
     sealer_role: str = "ronda_sealer"
     """The role of the job that seals the audit trail: it alone may add seals, and may add nothing else."""
     database_pool: int = Field(default=8, ge=1)

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from backend.migrations import migrate
-from backend.migrations.logins import ADMIN, JOBS, LOGINS, SCORER, WEB, as_login, derived_logins, read_logins
+from backend.migrations.logins import ADMIN, JOBS, LOGINS, ROLES, SCORER, WEB, as_login, derived_logins, read_logins
+from backend.migrations.rights import APP_ROLE, SCORER_ROLE
 from core.base.errors import InvalidInput
 from core.base.settings import Settings
 from core.infra.postgres import connect_postgres
@@ -28,16 +29,16 @@ async def logins(postgres_url: str) -> dict[str, str]:
     return {name: as_login(postgres_url, name, password) for name, password in passwords("first").items()}
 
 
-@pytest.mark.parametrize("name", [WEB, SCORER, ADMIN])
-async def test_a_login_takes_on_its_role_and_no_other(settings: Settings, logins: dict[str, str], name: str) -> None:
-    postgres = connect_postgres(logins[name], role=settings.database_role, pool=1, application="test")
+@pytest.mark.parametrize(("name", "role"), [(WEB, APP_ROLE), (SCORER, SCORER_ROLE), (ADMIN, APP_ROLE)])
+async def test_a_login_takes_on_its_role_and_no_other(logins: dict[str, str], name: str, role: str) -> None:
+    postgres = connect_postgres(logins[name], role=role, pool=1, application="test")
     async with postgres.reading() as work:
         assert await flow.count_transactions(work) == 0
     await postgres.close()
     connection = await asyncpg.connect(logins[name])
     try:
         for statement in (
-            "SET ROLE ronda_sealer",
+            *(f"SET ROLE {other}" for other in ROLES - {role}),
             "DELETE FROM audit_event",
             "CREATE TABLE public.mine ()",
             "CREATE ROLE r",
@@ -45,6 +46,33 @@ async def test_a_login_takes_on_its_role_and_no_other(settings: Settings, logins
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT FROM app_user",
+        "SELECT FROM api_key",
+        "SELECT FROM user_session",
+        "INSERT INTO label DEFAULT VALUES",
+        "INSERT INTO policy DEFAULT VALUES",
+        "INSERT INTO list_entry DEFAULT VALUES",
+        "INSERT INTO transaction DEFAULT VALUES",
+        "UPDATE model SET stage = 'champion'",
+        "UPDATE alert SET disposition = 'legitimate'",
+        "UPDATE decision SET outcome = 'approve'",
+        "DELETE FROM outbox",
+        "DELETE FROM scoring_trouble",
+    ],
+)
+async def test_a_scorer_decides_and_does_nothing_else(logins: dict[str, str], statement: str) -> None:
+    connection = await asyncpg.connect(logins[SCORER])
+    try:
+        for role in ("", f"SET ROLE {SCORER_ROLE}; "):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(role + statement)
     finally:
         await connection.close()
 
