@@ -4,6 +4,7 @@ Each `start_*` may run concurrently with the others; the files, the password and
 """
 
 import os
+import platform
 import pwd
 import shutil
 import signal
@@ -43,11 +44,17 @@ VALKEY_START_S = 120.0
 ACCOUNTS = ("postgres", "nobody")
 """Whom PostgreSQL runs as when we are root, which it refuses to be; the first that exists."""
 
+
+def _eighth_of_memory(least_mb: int, most_mb: int) -> str:
+    memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    return f"{min(max(memory_mb // 8, least_mb), most_mb)}MB"
+
+
 POSTGRES_SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "max_connections": "100",
-    "shared_buffers": "256MB",
+    "shared_buffers": _eighth_of_memory(128, 1024),  # indexes of some million payments, as far as there is room
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "fsync": "on",
@@ -59,6 +66,7 @@ POSTGRES_SETTINGS = {
     "password_encryption": "scram-sha-256",
 }
 
+# Rewriting the file forks, and takes a core: from the default of 64 MB on, a stream of 3,000 payments a second has it done every 5 seconds.
 VALKEY_CONFIG = """\
 bind {host}
 port {port}
@@ -67,10 +75,20 @@ requirepass {password}
 dir {folder}
 appendonly yes
 appendfsync {sync}
+auto-aof-rewrite-min-size 1gb
 save ""
 maxmemory-policy noeviction
 daemonize no
 """
+
+
+def _allocating() -> dict[str, str]:
+    """The packaged Valkey has the C library's allocator. Scripts make and drop small strings by the thousand: glibc keeps 7 of a size
+    at hand, and with 4,000 a stream of payments costs a tenth less of the server's CPU. Before 2.30 it could not count so far.
+    """
+    name, version = platform.libc_ver()
+    counts = name == "glibc" and tuple(int(part) for part in version.split(".")[:2]) >= (2, 30)
+    return {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=4000"} if counts else {}
 
 
 @dataclass(frozen=True)
@@ -203,7 +221,7 @@ async def start_valkey(data_dir: Path, *, carries_bus: bool = False) -> Running:
             text = VALKEY_CONFIG.format(host=LOOPBACK, port=port, password=password, folder=folder, sync=sync)
             write_private(config, text)
             command = [*tethered(signal.SIGTERM), str(get_binary_path()), str(config)]
-            process = await spawn(command, home, env={}, locked=locked)
+            process = await spawn(command, home, env=_allocating(), locked=locked)
         finally:
             os.close(locked)
         url = f"redis://:{quote(password)}@{LOOPBACK}:{port}/0"
