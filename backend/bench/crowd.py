@@ -22,7 +22,7 @@ from core.base.errors import Unavailable
 from core.base.hashing import sha256
 from core.base.ids import new_uuid
 from core.base.terms import Action, ActorType, AlertStatus, Label, LabelSource
-from core.infra.postgres import UnitOfWork, connect_postgres
+from core.infra.postgres import UnitOfWork
 from core.infra.resources import Resources
 from core.stores import accepting, casework, flow, seals, throughput
 from core.tables.casework import Alert
@@ -72,12 +72,7 @@ async def gather(
             done += len(chunk.arrivals)
             steps.at(Step(done / crowd.rows, f"storing {crowd.rows:,} payments, {crowd.alerts:,} alerts"))
         steps.done()
-    owner = connect_postgres(resources.settings.database_url.get_secret_value(), role=None, pool=1, application="bench")
-    try:
-        async with owner.unit_of_work() as work:
-            await throughput.refresh_statistics(work)
-    finally:
-        await owner.close()
+    await instance.tidy_up()
     display.say("waiting until the audit events are sealed")
     await _sealed(resources)
 

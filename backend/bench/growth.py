@@ -34,13 +34,16 @@ BY = system("bench")
 
 @dataclass(frozen=True)
 class Grown:
-    """`ratio`: to the rate of the first measure. `rows`: transactions that lay in PostgreSQL when it began."""
+    """`rows`: transactions that lay in PostgreSQL when it began. `ratio`: to the rate of the same payments and as many scorers before
+    the history was stored; `of_first`: to that of the first measure.
+    """
 
     scorers: int
     entities: int
     rows: int
     decisions_per_s: float
     ratio: float
+    of_first: float
 
     @property
     def words(self) -> str:
@@ -48,21 +51,27 @@ class Grown:
 
 
 async def grow(on: Track, options: BenchOptions, display: Display, singles_per_s: float) -> list[Grown]:
-    """The payments are spread evenly over the entities, which is harder on caches than life is."""
-    grown: list[Grown] = []
-    for entities in (SMALL_ENTITIES, options.entities):
-        if entities != SMALL_ENTITIES:
+    """The payments are spread evenly over the entities, which is harder on caches than life is. The same are sent before and after the
+    history is stored: their ratio is what size costs, and not what spreading them costs.
+    """
+    begin, grown = on.instance.accounts.made_at + GROWTH_FROM, list[Grown]()
+    spread = {
+        many: Workload.spread(on.instance.key, options.seed, begin, many) for many in (SMALL_ENTITIES, options.entities)
+    }
+    measures = [(entities, scorers) for entities in spread for scorers in SCORERS]
+    for filled in (False, True):
+        if filled:
             await _fill(on, options, display)
-        workload = Workload.spread(on.instance.key, options.seed, on.instance.accounts.made_at + GROWTH_FROM, entities)
-        for scorers in SCORERS:
+        for entities, scorers in measures:
             async with on.resources.postgres.reading() as work:
                 rows = await flow.count_transactions(work)
             display.say(f"batches of {BATCH}, {scorers} scorer(s), {entities:,} entities, {rows:,} rows")
             await on.instance.exchange(scorers=scorers)
-            await on.warm_up(workload)
-            found = await on.batches(workload, options.seconds, singles_per_s)
-            first = grown[0].decisions_per_s if grown else found.decisions_per_s
-            grown.append(Grown(scorers, entities, rows, found.decisions_per_s, found.decisions_per_s / first))
+            await on.warm_up(spread[entities])
+            found = (await on.batches(spread[entities], options.seconds, singles_per_s)).decisions_per_s
+            before = grown[len(grown) - len(measures)].decisions_per_s if filled else found
+            first = grown[0].decisions_per_s if grown else found
+            grown.append(Grown(scorers, entities, rows, found, found / before, found / first))
     return grown
 
 
@@ -83,6 +92,7 @@ async def _fill(on: Track, options: BenchOptions, display: Display) -> None:
             steps.at(Step(done / missing, f"storing {missing:,} payments of {options.entities:,} entities"))
         steps.done()
     await redis.aclose()
+    await on.instance.tidy_up()
 
 
 def _made_up(on: Track, options: BenchOptions, count: int) -> Iterator[list[Payment]]:

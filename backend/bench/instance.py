@@ -28,6 +28,7 @@ from core.base.errors import InvalidInput, Unavailable
 from core.base.settings import Settings
 from core.infra.postgres import connect_postgres
 from core.infra.signing import ensure_local_keys
+from core.stores import throughput
 
 READY_WITHIN_S = 60.0
 NOT_OURS = (
@@ -108,6 +109,14 @@ class Instance:
         self.processes = [part for part in self.processes if part not in parts]
         for path in self.folder.glob("*.trace.json"):
             path.unlink()
+
+    async def tidy_up(self) -> None:
+        """Of PostgreSQL, after many rows came at once."""
+        owner = connect_postgres(self.settings.database_url.get_secret_value(), role=None, pool=1, application="bench")
+        try:
+            await throughput.tidy_up(owner)
+        finally:
+            await owner.close()
 
     def alive(self) -> None:
         """Raises Unavailable when one of the processes or servers has ended."""

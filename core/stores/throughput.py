@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from core.infra.postgres import UnitOfWork
+from core.infra.postgres import Postgres, UnitOfWork
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ async def fates(work: UnitOfWork, since: datetime, *, limit: int) -> list[Fate]:
     return [Fate(*row) for row in await work.run(query, {"since": since, "limit": limit})]
 
 
-async def refresh_statistics(work: UnitOfWork) -> None:
-    """After many rows came at once: the planner would wait for the server's own housekeeping. Only the tables' owner may."""
-    await work.run(text("ANALYZE"))
+async def tidy_up(postgres: Postgres) -> None:
+    """After many rows came at once: what the server's own housekeeping would do beside the work that follows. Only the owner may."""
+    async with postgres.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for statement in ("VACUUM (ANALYZE)", "CHECKPOINT"):
+            await connection.execute(text(statement))
