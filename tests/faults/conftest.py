@@ -16,10 +16,13 @@ from core.contracts.topology import queues
 from core.infra.resources import Resources, open_resources
 from core.infra.signing import ensure_local_keys
 from models.scoring.scorer import Scorer
+from tests import servers
 from tests.faults import checker, crashing, model
 from tests.faults.checker import Account
 from tests.faults.client import Client, Ledger
+from tests.faults.payments_at_work import private
 from tests.faults.system import System, running_system
+from tests.servers import Server
 
 CLI = system_actor("cli")
 ACCOUNTS = pytest.StashKey[list[Account]]()
@@ -80,6 +83,24 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
         counts = [f"{field.name} {getattr(found, field.name)}" for field in fields(found)[3:]]
         table.add_row(f"{found.name}\nseed {found.seed}", f"{found.faults}\n{', '.join(counts)}")
     Console(width=160).print(table)
+
+
+@pytest.fixture
+def shards() -> int:
+    """One: payments of all entities are taken in one order, and a replay must agree on every feature."""
+    return 1
+
+
+@pytest.fixture
+async def resources(
+    postgres_server: Server, valkey_url: str, rabbit_server: Server, shards: int, tmp_path: Path
+) -> AsyncIterator[Resources]:
+    """An empty Ronda. Redis has time: nothing is to be decided without it."""
+    async with (
+        servers.fresh_database(postgres_server.url) as database,
+        private(database, valkey_url, rabbit_server.url, tmp_path, shards=shards, feature_timeout_ms=5000) as resources,
+    ):
+        yield resources
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -16,11 +14,9 @@ from core.base.clock import utc_now
 from core.base.ids import TransactionId
 from core.base.terms import Label, LabelSource
 from core.infra.resources import Resources
-from tests import servers
 from tests.damage import corrupt_merchant
-from tests.faults.payments_at_work import SOURCE, Stream, at_work, ledger, private, settled
+from tests.faults.payments_at_work import SOURCE, Stream, at_work, ledger, settled
 from tests.jobs import running
-from tests.servers import Server
 from workers import equality
 from workers.comparing import compare
 
@@ -30,14 +26,8 @@ JOBS = ("score", "relay", "rescore", "feedback")
 
 
 @pytest.fixture
-async def resources(
-    postgres_server: Server, valkey_url: str, rabbit_server: Server, tmp_path: Path
-) -> AsyncIterator[Resources]:
-    async with (
-        servers.fresh_database(postgres_server.url) as database,
-        private(database, valkey_url, rabbit_server.url, tmp_path, shards=2, feature_timeout_ms=5000) as resources,
-    ):
-        yield resources
+def shards() -> int:
+    return 2
 
 
 async def label_some(resources: Resources, stream: Stream) -> None:

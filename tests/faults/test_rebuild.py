@@ -5,10 +5,8 @@ import re
 import sys
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,10 +16,8 @@ from core.acts.audit import system
 from core.base.clock import to_ms, utc_now
 from core.infra.resources import Resources
 from core.stores import accepting
-from tests import servers
-from tests.faults.payments_at_work import Stream, at_work, ledger, private, settled
+from tests.faults.payments_at_work import Stream, at_work, ledger, settled
 from tests.faults.system import HOME, environment_of
-from tests.servers import Server
 from workers.rebuild import rebuild_features
 
 BY = system("test")
@@ -29,18 +25,6 @@ PER_S, CHUNK = 100.0, 1_000
 SPAN_MS = int(timedelta(days=60) / timedelta(milliseconds=1))
 MOST_S = 300.0
 """A rebuild of 200,000 payments may take so long."""
-
-
-@pytest.fixture
-async def resources(
-    postgres_server: Server, valkey_url: str, rabbit_server: Server, tmp_path: Path
-) -> AsyncIterator[Resources]:
-    """One shard, as every feature is compared. Redis has time: here nothing may be decided without it."""
-    async with (
-        servers.fresh_database(postgres_server.url) as database,
-        private(database, valkey_url, rabbit_server.url, tmp_path, shards=1, feature_timeout_ms=5000) as resources,
-    ):
-        yield resources
 
 
 async def store_history(resources: Resources, stream: Stream, count: int) -> None:

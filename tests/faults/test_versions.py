@@ -1,8 +1,7 @@
 """Two versions side by side, as in a deployment: yesterday's messages, tomorrow's, and tomorrow's schema meet today's workers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -22,24 +21,12 @@ from core.stores import accepting, dead_letters, flow
 from core.stores.accepting import Arrival
 from models.features.online import OnlineFeatures
 from tests import servers
-from tests.faults.payments_at_work import Stream, at_work, ledger, private, settled
+from tests.faults.payments_at_work import Stream, at_work, ledger, settled
 from tests.faults.recorded import RECORDED, Recorded
-from tests.servers import Server
 from workers.seal import connect_sealer, seal_all
 
 TEST = system("test")
 EVERY = [pytest.param(each, id=each.name.replace(" ", "-")) for each in RECORDED]
-
-
-@pytest.fixture
-async def resources(
-    postgres_server: Server, valkey_url: str, rabbit_server: Server, tmp_path: Path
-) -> AsyncIterator[Resources]:
-    async with (
-        servers.fresh_database(postgres_server.url) as database,
-        private(database, valkey_url, rabbit_server.url, tmp_path, shards=1, feature_timeout_ms=5000) as resources,
-    ):
-        yield resources
 
 
 def plain(body: bytes) -> dict[str, Any]:
