@@ -27,10 +27,12 @@ from backend.supervisor import ProcessPart, ending
 from core.base.errors import InvalidInput, Unavailable
 from core.base.settings import Settings
 from core.infra.postgres import connect_postgres
+from core.infra.redis import Redis, connect_redis
 from core.infra.signing import ensure_local_keys
 from core.stores import throughput
 
 READY_WITHIN_S = 60.0
+TIDY_S = 10.0
 NOT_OURS = (
     "artifacts_url",
     "artifacts_endpoint",
@@ -111,11 +113,14 @@ class Instance:
             path.unlink()
 
     async def tidy_up(self) -> None:
-        """Of PostgreSQL, after many rows came at once."""
+        """After many rows came at once: what the servers would else do beside the work that follows."""
         owner = connect_postgres(self.settings.database_url.get_secret_value(), role=None, pool=1, application="bench")
+        redis = connect_redis(self.settings.redis_url.get_secret_value(), timeout_s=TIDY_S)
         try:
             await throughput.tidy_up(owner)
+            await _rewritten(redis)
         finally:
+            await redis.aclose()
             await owner.close()
 
     def alive(self) -> None:
@@ -209,6 +214,16 @@ async def _servers(folder: Path, bus: BusChoice, stack: AsyncExitStack) -> dict[
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
     return servers
+
+
+async def _rewritten(redis: Redis) -> None:
+    """The append-only file is as short as it can be."""
+    await redis.bgrewriteaof()
+    while True:
+        await asyncio.sleep(0.2)
+        state = await redis.info("persistence")
+        if not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]):
+            return
 
 
 async def _accounts(settings: Settings) -> accounts.DemoSecrets:
