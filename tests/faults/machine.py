@@ -35,6 +35,7 @@ from core.stores.accepting import Arrival
 from models.features.online import FeaturesUnavailable, OnlineFeatures
 from models.features.script import RUN_KEY
 from models.features.vector import FloatArray, FloatMatrix
+from workers.feedback import PaymentUnderWay, take_labels
 from workers.lineup import LineupKeeper
 from workers.rebuild import rebuild_features
 from workers.relay import relay_once
@@ -248,8 +249,8 @@ class Ronda:
         for parcel in self.wire.of(LABELS):
             message = decode(parcel.body)
             assert isinstance(message, LabelsRecorded)
-            with suppress(FeaturesUnavailable):
-                await OnlineFeatures(self.resources.redis).record_labels(message.labels)
+            with suppress(FeaturesUnavailable, PaymentUnderWay):
+                await take_labels(self.resources, OnlineFeatures(self.resources.redis), message.labels)
                 await parcel.ack()
 
     async def rescore(self) -> int:

@@ -83,9 +83,17 @@ MUTANTS = (
         "a label is taken before its payment",
         "a label waits until its payment is part of the features' state",
         "workers/feedback.py",
-        "        await _after_their_payments(context.resources, features, labels)\n",
-        "",
+        "        if not await _under_way(resources, features, labels):\n",
+        "        if True:\n",
         "tests/integration/test_feedback.py::test_a_label_waits_until_its_payment_was_taken",
+    ),
+    Mutant(
+        "a label overtakes the payments of an outage",
+        "a label waits for what was left out before it",
+        "workers/feedback.py",
+        "        uids |= {row.uid for row in await rescoring.degraded(work, since=recent, limit=rescoring.MOST)}\n",
+        "        pass\n",
+        "tests/faults/test_gaps.py::test_a_label_waits_for_what_an_outage_left_out",
     ),
     Mutant(
         "a scorer may seal",
@@ -117,7 +125,7 @@ MUTANTS = (
         "workers/tail.py",
         "if imported or not row.imported",
         "if not row.imported",
-        "tests/integration/test_live_features.py::test_a_rebuild_has_what_was_imported_while_a_transaction_ran",
+        "tests/integration/test_rebuild.py::test_a_rebuild_has_what_was_imported_while_a_transaction_ran",
     ),
     Mutant(
         "a trail that was cut short is whole",

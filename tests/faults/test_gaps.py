@@ -178,6 +178,25 @@ async def test_a_scorer_that_takes_over_inside_a_gap(cache: Server, resources: R
     await equal(resources)
 
 
+@pytest.mark.timeout(120)
+async def test_a_label_waits_for_what_an_outage_left_out(cache: Server, resources: Resources) -> None:
+    """Taken as soon as Redis answers again, it would count for the payments of the outage, which came before it."""
+    async with at_work(resources, "relay", "rescore", "feedback") as ingest:
+        stream = Stream(ingest, seed=11)
+        async with AsyncExitStack() as outage, running(resources, "score"):
+            await stream.send(40, PER_S)
+            await settled(resources, 30)
+            await outage.enter_async_context(frozen(cache.running))
+            await stream.send(60, PER_S)
+            await until(lambda: all_decided(resources))
+        label = await say(resources, "11-1", Label.FRAUD)
+        await asyncio.sleep(1.0)  # the feedback worker has it now
+        async with running(resources, "score"):
+            await taken(resources, label)
+            await settled(resources, 60)
+        await equal(resources)
+
+
 async def all_decided(resources: Resources) -> bool:
     found = await ledger(resources, with_vectors=False)
     return found.accepted == found.decided

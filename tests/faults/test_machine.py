@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 import backend.ingest
+import workers.feedback
 import workers.live_features
 import workers.relay
 from backend import feature_check
@@ -141,6 +142,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self, patient: bool) -> None:
         """patient: a batch waits for a recovery of the features, so that nothing hangs on how fast the machine is."""
         workers.live_features.AT_ONCE_S = workers.live_features.CHANGED_S = 5.0 if patient else 0.0
+        workers.feedback.LOOKS, workers.feedback.LOOK_S = 1, 0.0
         self.do = self.world.do
         self.do(clear(self.world.superuser, self.world.resources))
         self.ronda = self.do(Ronda.begin(self.world.resources, self.world.keeper))

@@ -1,20 +1,15 @@
 """A scorer's first moments on an empty database."""
 
 import pytest
-from sqlalchemy import text
 
-from core.acts import people
 from core.acts.audit import system
 from core.base.clock import to_ms, utc_now
-from core.base.hashing import sha256
-from core.base.ids import SourceId, new_uuid
+from core.base.ids import new_uuid
 from core.base.terms import FeaturesStatus
 from core.contracts.messages import Payment
 from core.infra.resources import Resources
-from core.stores import accepting, flow
-from core.stores.accepting import Arrival
-from models.features.online import FeaturesUnavailable, OnlineFeatures
-from tests.poison import payments
+from core.stores import flow
+from models.features.online import FeaturesUnavailable
 from workers.live_features import LiveFeatures
 from workers.rebuild import LOCK, rebuild_features
 
@@ -51,18 +46,3 @@ async def test_a_rebuild_that_finds_no_room_is_tried_again(resources: Resources)
     finally:
         await resources.redis.config_set("maxmemory", 0)
     assert await rebuild_features(resources, by=TEST) == 0
-
-
-async def test_a_rebuild_has_what_was_imported_while_a_transaction_ran(resources: Resources) -> None:
-    """Nothing behind the oldest transaction is settled, and no guard knows history."""
-    async with resources.postgres.unit_of_work() as work:
-        await people.add_source(work, SourceId("lane"), "Lane", TEST)
-    async with resources.postgres.unit_of_work() as late:
-        await late.run(text("SELECT pg_current_xact_id()"))
-        async with resources.postgres.unit_of_work() as work:
-            arrivals = [Arrival(payment, sha256(payment.uid.bytes)) for payment in payments(2)]
-            await accepting.insert_transactions(work, arrivals, imported=True)
-        assert await rebuild_features(resources, by=TEST) == 2
-    features = OnlineFeatures(resources.redis)
-    await features.prepare()
-    assert await features.taken([arrival.payment.uid for arrival in arrivals]) == [True, True]
