@@ -260,7 +260,10 @@ class Ronda:
         return 0
 
     async def rebuild(self) -> None:
-        await rebuild_features(self.resources, by=TEST)
+        with suppress(
+            FeaturesUnavailable
+        ):  # the lock is gone with an emptied Redis, and a scorer rebuilds at the same time
+            await rebuild_features(self.resources, by=TEST)
 
     async def seal(self) -> None:
         await seal_all(self.sealer, self.keys)
@@ -272,6 +275,7 @@ class Ronda:
 
     async def fall_back(self) -> None:
         """As Valkey after a restart that lost everything since the photograph: older content, another run id, and never half of it."""
+        await self._recovered_in_another_life()
         async with self.resources.redis.pipeline(transaction=True) as pipe:
             pipe.flushall()
             for key, dump in self.photograph.items():
@@ -279,6 +283,16 @@ class Ronda:
             if self.photograph:
                 pipe.set(RUN_KEY, "of another life")
             await pipe.execute()
+
+    async def _recovered_in_another_life(self) -> None:
+        """The server's id stays what it is here: what a recovery vouches for that ended before must be seen to be of another one."""
+        gap = self.desk.features._gap
+        if gap is None or gap.recovery is None:
+            return
+        with suppress(Exception):
+            recovered = await gap.recovery
+            gap.recovery = asyncio.get_running_loop().create_future()  # type: ignore[assignment]
+            gap.recovery.set_result(recovered and replace(recovered, run="of another life"))  # type: ignore[attr-defined]
 
 
 async def clear(superuser: str, resources: Resources) -> None:
