@@ -115,23 +115,30 @@ def fault_bus(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def fault_settings(
-    fault_bus: str, postgres_url: str, valkey_url: str, rabbit_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Settings:
-    settings = Settings(
-        database_url=SecretStr(postgres_url),
-        redis_url=SecretStr(valkey_url),
-        bus_url=SecretStr(rabbit_url if fault_bus == "rabbit" else valkey_url),
-        data_dir=tmp_path_factory.mktemp("ronda"),
-        shards=2,
-    )
-    ensure_local_keys(settings)
-    return settings
+async def fault_settings(
+    fault_bus: str,
+    postgres_server: Server,
+    valkey_url: str,
+    rabbit_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Settings]:
+    """A database of their own: a file may run on one bus after the other."""
+    async with servers.fresh_database(postgres_server.url) as database:
+        settings = Settings(
+            database_url=SecretStr(database),
+            redis_url=SecretStr(valkey_url),
+            bus_url=SecretStr(rabbit_url if fault_bus == "rabbit" else valkey_url),
+            data_dir=tmp_path_factory.mktemp("ronda"),
+            shards=2,
+        )
+        ensure_local_keys(settings)
+        yield settings
 
 
 @pytest.fixture(scope="module")
 async def fault_resources(fault_settings: Settings) -> AsyncIterator[Resources]:
     async with open_resources(fault_settings, "test") as resources:
+        await resources.redis.flushall()
         await resources.bus.declare(queues(fault_settings.shards))
         yield resources
 
