@@ -54,14 +54,17 @@ async def take_labels(resources: Resources, features: OnlineFeatures, labels: Se
 
 async def _under_way(
     resources: Resources, features: OnlineFeatures, labels: Sequence[LabelledPayment]
-) -> list[Transaction]:
+) -> Sequence[Transaction]:
     """Labelled payments, and payments that were decided without features, that are not part of the state yet. A scorer takes the latter
     together with the labels that came after them, in order: a label that is taken before that would count for payments before it.
     """
     await features.prepare()
     recent, uids = utc_now() - UNDER_WAY, {label.transaction_uid for label in labels}
     async with resources.postgres.reading() as work:
-        uids |= {row.uid for row in await rescoring.degraded(work, since=recent, limit=rescoring.MOST)}
+        left_out = await rescoring.degraded(work, since=recent, limit=rescoring.MOST)
+    if len(left_out) == rescoring.MOST:
+        return left_out  # what comes behind these was not looked at
+    uids |= {row.uid for row in left_out}
     asked = list(uids)
     missing = [uid for uid, taken in zip(asked, await features.taken(asked), strict=True) if not taken]
     if not missing:

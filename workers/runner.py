@@ -37,7 +37,7 @@ Job = Callable[[JobContext], Awaitable[None]]
 
 async def run(settings: Settings, jobs: dict[str, Job]) -> None:
     """Until SIGTERM or SIGINT: finish what is in hand, ack it, close."""
-    if set(jobs) == {"score"}:
+    if set(jobs) == {"score"}:  # it reads what strangers send and models from elsewhere: it gets the fewest rights
         settings = settings.model_copy(update={"database_role": settings.scorer_role})
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

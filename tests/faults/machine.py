@@ -260,9 +260,8 @@ class Ronda:
         return 0
 
     async def rebuild(self) -> None:
-        with suppress(
-            FeaturesUnavailable
-        ):  # the lock is gone with an emptied Redis, and a scorer rebuilds at the same time
+        # An emptied Redis holds no lock: a scorer may rebuild at the same time.
+        with suppress(FeaturesUnavailable):
             await rebuild_features(self.resources, by=TEST)
 
     async def seal(self) -> None:

@@ -91,8 +91,8 @@ MUTANTS = (
         "a label overtakes the payments of an outage",
         "a label waits for what was left out before it",
         "workers/feedback.py",
-        "        uids |= {row.uid for row in await rescoring.degraded(work, since=recent, limit=rescoring.MOST)}\n",
-        "        pass\n",
+        "    uids |= {row.uid for row in left_out}\n",
+        "",
         "tests/faults/test_gaps.py::test_a_label_waits_for_what_an_outage_left_out",
     ),
     Mutant(

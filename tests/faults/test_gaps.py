@@ -82,9 +82,8 @@ async def equal(resources: Resources) -> None:
     assert (found.decided, found.differing) == (found.accepted, 0), found
     async with resources.postgres.reading() as work:
         rows = [row for batch in [each async for each in commit_order.walk(work)] for row in batch]
-    await resources.redis.connection_pool.disconnect(
-        inuse_connections=False
-    )  # some still lead to the server that was killed
+    # Some still lead to the server that was killed.
+    await resources.redis.connection_pool.disconnect(inuse_connections=False)
     entities, now = {entity for row in rows for entity in entities_of(row)}, Comparison()
     await compare_these(resources, entities, now)
     assert now.differences == [], [one.words() for one in now.differences[:5]]
