@@ -81,7 +81,7 @@ REFUSED: Final = (
 GATES: Final = (
     marked("%(frauds)s frauds in the test slice, at least %(least)s needed"),
     marked("average precision %(precision)s is %(lift)s times the fraud rate, at least %(least)s needed"),
-    marked("expects %(ratio)s times the frauds that came, allowed %(low)s to %(high)s"),
+    marked("expects %(ratio)s (%(least)s to %(most)s) times the frauds that came, allowed %(low)s to %(high)s"),
     marked("%(suspects)s: this knows the answer before it is known"),
     marked("%(count)s features checked; the best one by itself: %(suspects)s"),
     marked("%(count)s features checked"),

@@ -139,6 +139,7 @@ def test_everything_that_is_written_is_told_in_portuguese(what: object, least: i
 _CLUE = {"name": "card_velocity_1h_count", "roc_auc": 0.99, "share": 0.3, "recall_when_pure": 0.6, "own": False}
 _REPORT: dict[str, object] = {
     "payments": 10_000, "frauds": 100, "average_precision": 0.6, "calibration_ratio": 1.1,
+    "intervals": {"calibration_ratio": [0.9, 1.3]},
     "leakage": {
         "features_checked": 3, "alone": [_CLUE, {**_CLUE, "name": "amount"}], "labels_too_early": 4,
         "payment_itself": {"roc_auc": 0.8, "recall_when_pure": 0.0},

@@ -22,6 +22,7 @@ OWN = {"name": "amount", "roc_auc": 0.99, "share": 0.9, "recall_when_pure": 0.7,
 PAYMENT = {"roc_auc": 0.8, "recall_when_pure": 0.0}
 REPORT: dict[str, Any] = {
     "payments": 10_000, "frauds": 100, "average_precision": 0.6, "calibration_ratio": 1.1,
+    "intervals": {"calibration_ratio": [0.9, 1.3]},
     "leakage": {"features_checked": 3, "alone": [CLUE, OWN], "payment_itself": PAYMENT, "labels_too_early": 0},
     "latency": {"one_row_ms": 0.1, "row_us_at_256": 10.0, "explain_ms": 0.5},
     "champion": CHAMPION, "gain": {"average_precision": [-0.01, 0.2], "calibration": [-0.1, 0.1]},
@@ -48,7 +49,8 @@ def test_a_sound_model_passes_every_gate() -> None:
     [
         ({"frauds": 19}, "enough_evidence", "19 frauds"),
         ({"average_precision": 0.02}, "ranks_fraud_first", "2.0 times"),
-        ({"calibration_ratio": 1.6}, "calibrated", "1.60 times"),
+        ({"calibration_ratio": 2.0, "intervals": {"calibration_ratio": [1.6, 2.5]}}, "calibrated", "2.00 (1.60 to 2.50) times"),
+        ({"calibration_ratio": 0.5, "intervals": {"calibration_ratio": [0.4, 0.6]}}, "calibrated", "0.50 (0.40 to 0.60) times"),
         ({"gain": {"average_precision": [-0.2, -0.01], "calibration": [0, 0]}}, "not_worse_than_champion", "-0.010"),
         ({"segments": [{"by": "channel", "name": "web", "gain": [-0.4, -0.1]}]}, "not_worse_in_any_segment", "web (channel)"),
         ({"latency": {"one_row_ms": 6.0, "row_us_at_256": 1.0, "explain_ms": 1.0}}, "fast_enough", "6.00 ms"),
@@ -77,6 +79,10 @@ def test_worse_calibration_than_the_champions_is_refused_unless_it_is_good() -> 
     worse = {"gain": {"average_precision": [0, 0.1], "calibration": [-0.5, -0.2]}}
     assert list(failed({**worse, "calibration_ratio": 1.4})) == ["not_worse_calibrated"]
     assert failed({**worse, "calibration_ratio": 1.2}) == {}
+
+
+def test_few_frauds_are_no_proof_of_bad_calibration() -> None:
+    assert failed({"calibration_ratio": 0.66, "intervals": {"calibration_ratio": [0.45, 0.98]}}) == {}
 
 
 def test_a_report_is_json_and_tells_the_champion_on_the_same_payments(dataset: Dataset, scorer: Scorer) -> None:
