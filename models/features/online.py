@@ -58,8 +58,8 @@ GENTLE_CHUNK: Final = 8
 """Redis answers nobody else while it takes so many."""
 BUILDING_S: Final = 7 * 86_400
 BATCH: Final = 1_000
-ANSWER, TAKE, QUIET = "answer", "take", "quiet"
-"""How the script is called: only the last also works on a server that was restarted and may have lost something."""
+ANSWER, TAKE, AGAIN = "answer", "take", "again"
+"""How the script is called: only the last also works on a server that may have lost something, as long as it is the one it began on."""
 _readings_decoder = msgspec.msgpack.Decoder(list[float])
 
 
@@ -123,6 +123,8 @@ class OnlineFeatures:
         self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
         self._budget_s, self._follow = budget_s, follow
         self._generation: str | None = None
+        self._server = ""
+        """Its run id when the state was last prepared."""
         self._building: tuple[str, str] | None = None
 
     async def prepare(self) -> Prepared:
@@ -135,7 +137,7 @@ class OnlineFeatures:
         except (RedisError, OSError) as error:
             raise _unavailable() from error
         generation, run, until = (_words(value) for value in found)
-        self._generation = generation if generation.startswith(LAYOUT) else None
+        self._generation, self._server = generation if generation.startswith(LAYOUT) else None, server
         return Prepared(self._generation, server, run == server, until)
 
     async def _run_id(self) -> str:
@@ -264,6 +266,9 @@ class OnlineFeatures:
     ) -> None:
         """Take history in bulk, in the order it was taken live, without answering. Call it in slices as rows stream in.
 
+        ServerRestarted when the server is another one since `prepare` (or `begin_generation`) and nobody vouches for it: it may have lost
+        the slices before, and the later ones must not stand before them.
+
         remember: keep the readings of these payments, so that one that is delivered (or backfilled) again is not counted twice.
         Costs memory; needed for payments younger than a message can wait, pointless for older ones.
         gently: in smaller slices, for those who are answered from the state in use meanwhile.
@@ -273,7 +278,7 @@ class OnlineFeatures:
             items += [payment_item(taken)] if isinstance(taken, Payment) else label_items([taken])
         size = GENTLE_CHUNK if gently else BACKFILL_CHUNK
         for start in range(0, len(items), size):
-            await self._run(items[start : start + size], QUIET, memo_s=MEMO_S if remember else 0)
+            await self._run(items[start : start + size], AGAIN, memo_s=MEMO_S if remember else 0)
 
     async def publish_generation(self, until: str = "") -> None:
         """Switch every process to the state built since `begin_generation`, then delete the others.
@@ -287,7 +292,7 @@ class OnlineFeatures:
         keys = _building_key(generation), GENERATION_KEY, RUN_KEY, UNTIL_KEY
         try:
             await self._redis.eval(publish_text(), len(keys), *keys, run, until)
-            self._generation = generation
+            self._generation, self._server = generation, run
             await self._delete_others(generation)
         except ResponseError as error:
             raise StaleGeneration("the feature store was emptied while it was rebuilt", server="redis") from error
@@ -310,15 +315,16 @@ class OnlineFeatures:
     async def _run(self, items: list[bytes], mode: str, *, memo_s: int) -> list[bytes]:
         """One script call on the generation being built, else on the one in use (adopting a newer one that was published)."""
         try:
-            if self._building is not None and mode == QUIET:
-                generation = self._building[0]
-                return await self._call(generation, _building_key(generation), items, mode, memo_s)
+            if self._building is not None and mode == AGAIN:
+                generation, run = self._building
+                return await self._call(generation, _building_key(generation), items, run, memo_s)
             for _ in range(2):
                 if self._generation is None and (not self._follow or (await self.prepare()).empty):
                     break
                 assert self._generation is not None
                 try:
-                    return await self._call(self._generation, GENERATION_KEY, items, mode, memo_s)
+                    leave = self._server if mode == AGAIN else mode
+                    return await self._call(self._generation, GENERATION_KEY, items, leave, memo_s)
                 except StaleGeneration:
                     self._generation = None
                     if mode == ANSWER and not self._follow:
@@ -327,8 +333,9 @@ class OnlineFeatures:
             raise _unavailable() from error
         raise StaleGeneration("the feature store is empty and has to be rebuilt", server="redis")
 
-    async def _call(self, generation: str, key: str, items: list[bytes], mode: str, memo_s: int) -> list[bytes]:
-        arguments = (generation, _prefix(generation), mode, str(memo_s), b"".join(items))
+    async def _call(self, generation: str, key: str, items: list[bytes], leave: str, memo_s: int) -> list[bytes]:
+        """leave: ANSWER, TAKE, or the run id of the server where what may be lost is taken again."""
+        arguments = (generation, _prefix(generation), leave, str(memo_s), b"".join(items))
         with _states():
             try:
                 answers = await self._redis.evalsha(self._sha, 1, key, *arguments)

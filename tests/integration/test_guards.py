@@ -197,6 +197,25 @@ async def test_a_redis_that_was_restarted_is_noticed(resources: Resources, valke
     np.testing.assert_array_equal(await features.vectors(first), before)
 
 
+async def test_a_recovery_ends_with_the_server_it_was_begun_on(resources: Resources, valkey_server: Server) -> None:
+    """The next restart may lose what was taken again; what comes behind it waits until somebody begins anew."""
+    features, builder = OnlineFeatures(resources.redis), OnlineFeatures(resources.redis)
+    await features.begin_generation()
+    await features.publish_generation()
+    await builder.begin_generation()
+    first, second = payments(2)
+    for taking in (features, builder):
+        await taking.backfill([first], remember=True)
+    await valkey_server.restart_after_kill()
+    await resources.redis.connection_pool.disconnect()
+    for taking in (features, builder):
+        with pytest.raises(ServerRestarted):
+            await taking.backfill([second], remember=True)
+    await features.prepare()
+    await features.backfill([second], remember=True)
+    assert (await features.taken([second.uid])) == [True]
+
+
 async def test_the_export_misses_nobody_who_commits_late(resources: Resources) -> None:
     """The slow one has the lower transaction id and commits after the quick one was looked for."""
     slow, quick = payments(2)

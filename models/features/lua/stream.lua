@@ -1,5 +1,6 @@
 -- The stream of payments and labels: one atomic call per batch. The rule it follows is written in online.py; replay_*.py repeat it.
--- KEYS[1] generation key. ARGV: 1 generation, 2 key prefix, 3 "answer" | "take" | "quiet", 4 memo time to live in s (0 = keep no memo),
+-- KEYS[1] generation key. ARGV: 1 generation, 2 key prefix, 3 "answer" | "take" or, to take again what may be lost, the run id of the
+-- server where that was begun, 4 memo time to live in s (0 = keep no memo),
 -- 5 items of ITEM_SIZE bytes: kind of item, flag, uid, four numbers, a token of 8 bytes for each subject (zeros = none).
 -- PAYMENT: flag = just under a limit; time in ms, amount, latitude, longitude (-1 = none). LEGITIMATE, FRAUD (labels): reported
 -- and occurred in ms, amount. Answers one msgpack list of readings per payment, in order.
@@ -9,8 +10,9 @@ local prefix, answering, memo_ttl = ARGV[2], ARGV[3] == 'answer', tonumber(ARGV[
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return redis.error_reply('STALEGEN the feature state is of another generation')
 end
--- A server that was restarted may have lost its newest seconds. Whoever takes them again calls in "quiet".
-if ARGV[3] ~= 'quiet' and redis.call('GET', RUN) ~= string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') then
+-- A server that was restarted may have lost its newest seconds.
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+if run ~= ARGV[3] and run ~= redis.call('GET', RUN) then
   return redis.error_reply('STALERUN the server was restarted')
 end
 
