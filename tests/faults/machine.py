@@ -284,12 +284,15 @@ class Ronda:
             await pipe.execute()
 
     async def _recovered_in_another_life(self) -> None:
-        """The server's id stays what it is here: what a recovery vouches for that ended before must be seen to be of another one."""
-        gap = self.desk.features._gap
+        """The server's id stays what it is here: what a recovery vouches for that ended before, and what it would still take, must be seen
+        to be of another one.
+        """
+        gap, features = self.desk.features._gap, self.desk.features._features
         if gap is None or gap.recovery is None:
             return
         with suppress(Exception):
             recovered = await gap.recovery
+            features._server = "of another life"
             gap.recovery = asyncio.get_running_loop().create_future()  # type: ignore[assignment]
             gap.recovery.set_result(recovered and replace(recovered, run="of another life"))  # type: ignore[attr-defined]
 
