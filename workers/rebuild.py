@@ -24,6 +24,7 @@ log = structlog.get_logger()
 Report = Callable[[float, str], None]
 LOCK = "ronda:rebuilding"
 LOCK_S = 300
+"""Most that a batch of the past may take: thousands of payments, gently, beside scorers on a slow machine."""
 
 
 def silent(_fraction: float, _step: str) -> None:
@@ -71,7 +72,7 @@ async def _rebuild(resources: Resources, report: Report) -> int:
         total = max(1, await flow.count_transactions(work))
         tail = Tail(await commit_order.newest_settled(work), started - OVERLAP)
     done = 0
-    async with resources.postgres.reading() as work:
+    async with resources.postgres.reading(idle_s=LOCK_S) as work:
         async for taken in walk_past(work, upto=tail.place):
             await _backfill(features, taken, started, gently=in_use)
             await resources.redis.expire(LOCK, LOCK_S)

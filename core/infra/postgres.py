@@ -30,6 +30,8 @@ AWAY = {
 """SQLSTATEs that say nothing about the statement: the same one may work in a moment."""
 
 COPY_WITHIN_S = 3600.0
+IDLE_S = 10
+"""A transaction that does nothing for longer is ended by the server: it holds back what others could clean up."""
 
 AfterCommit = Callable[[], Awaitable[None]]
 
@@ -191,11 +193,16 @@ class Postgres:
             await ring()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[UnitOfWork]:
-        """A read-only transaction of one snapshot: what a page shows goes together, and the server refuses writes."""
+    async def reading(self, *, idle_s: int = IDLE_S) -> AsyncIterator[UnitOfWork]:
+        """A read-only transaction of one snapshot: what a page shows goes together, and the server refuses writes.
+
+        idle_s: the server ends it when so much lies between two statements.
+        """
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         async with self.unit_of_work() as work:
             await work.session.connection(execution_options=options)
+            if idle_s != IDLE_S:
+                await work.run(text(f"SET LOCAL idle_in_transaction_session_timeout = '{idle_s}s'"))
             yield work
 
     async def answers(self, within_s: float) -> bool:
@@ -212,7 +219,7 @@ class Postgres:
 
 def connect_postgres(url: str, *, role: str | None, pool: int, application: str) -> Postgres:
     """`role`: taken on by every connection at its start, so that a process holds no more rights than it needs."""
-    settings = {"application_name": f"ronda-{application}", "idle_in_transaction_session_timeout": "10000"}
+    settings = {"application_name": f"ronda-{application}", "idle_in_transaction_session_timeout": f"{IDLE_S}s"}
     if role:
         settings["role"] = role
     parsed = make_url(url).set(drivername="postgresql+asyncpg")
