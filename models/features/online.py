@@ -323,8 +323,8 @@ class OnlineFeatures:
                     break
                 assert self._generation is not None
                 try:
-                    leave = self._server if mode == AGAIN else mode
-                    return await self._call(self._generation, GENERATION_KEY, items, leave, memo_s)
+                    calling = self._server if mode == AGAIN else mode
+                    return await self._call(self._generation, GENERATION_KEY, items, calling, memo_s)
                 except StaleGeneration:
                     self._generation = None
                     if mode == ANSWER and not self._follow:
@@ -333,9 +333,9 @@ class OnlineFeatures:
             raise _unavailable() from error
         raise StaleGeneration("the feature store is empty and has to be rebuilt", server="redis")
 
-    async def _call(self, generation: str, key: str, items: list[bytes], leave: str, memo_s: int) -> list[bytes]:
-        """leave: ANSWER, TAKE, or the run id of the server where what may be lost is taken again."""
-        arguments = (generation, _prefix(generation), leave, str(memo_s), b"".join(items))
+    async def _call(self, generation: str, key: str, items: list[bytes], calling: str, memo_s: int) -> list[bytes]:
+        """calling: ANSWER, TAKE, or the run id of the server where what may be lost is taken again."""
+        arguments = (generation, _prefix(generation), calling, str(memo_s), b"".join(items))
         with _states():
             try:
                 answers = await self._redis.evalsha(self._sha, 1, key, *arguments)
