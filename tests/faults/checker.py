@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,6 @@ class Account:
     differing: scored otherwise than without faults, be it the features or what the model made of them.
     """
 
-    name: str
     seed: int
     faults: str
     sent: int
@@ -45,6 +44,10 @@ class Account:
     audit: str
     settled_s: float
 
+    def words(self) -> str:
+        counts = ", ".join(f"{field.name} {getattr(self, field.name)}" for field in fields(self)[2:])
+        return f"seed {self.seed}: {self.faults}\n{counts}"
+
     def check(self) -> None:
         """Raises AssertionError unless every promise was kept."""
         kept = (self.lost, self.open, self.dead, self.doubled, self.differing, self.audit) == (0, 0, 0, 0, 0, "whole")
@@ -58,7 +61,7 @@ async def rows(resources: Resources, query: str, **values: Any) -> Sequence[Any]
 
 
 async def account(
-    name: str, seed: int, system: System, resources: Resources, ledger: Ledger, source: str, scorer: Scorer
+    seed: int, system: System, resources: Resources, ledger: Ledger, source: str, scorer: Scorer
 ) -> Account:
     """Waits until nothing is on its way any more, then counts."""
     settled_s = await settled(resources, source)
@@ -77,7 +80,6 @@ async def account(
         source=source,
     )
     return Account(
-        name=name,
         seed=seed,
         faults=", ".join(f"{count} {what}" for what, count in sorted(system.faults.items())) or "none",
         sent=len(ledger.answers),

@@ -1,8 +1,9 @@
-"""A running Ronda for a whole file of fault tests, a source for each test, and the table of what became of its payments."""
+"""A running Ronda for a whole file of fault tests, a source for each test, and the table of what each test did and counted."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, fields
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -25,7 +26,8 @@ from tests.faults.system import System, running_system
 from tests.servers import Server
 
 CLI = system_actor("cli")
-ACCOUNTS = pytest.StashKey[list[Account]]()
+NOTE = "note"
+Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -42,24 +44,21 @@ class Profile:
 class Run:
     """One test's source, and what it was answered."""
 
-    name: str
     system: System
     resources: Resources
     source: str
     client: Client
     scorer: Scorer
-    accounts: list[Account]
+    note: Note
 
     @property
     def ledger(self) -> Ledger:
         return self.client.ledger
 
     async def settle(self, seed: int) -> Account:
-        """Waits until everything is decided, keeps the account for the closing table, and checks it."""
-        found = await checker.account(
-            self.name, seed, self.system, self.resources, self.ledger, self.source, self.scorer
-        )
-        self.accounts.append(found)
+        """Waits until everything is decided, notes the account, and checks it."""
+        found = await checker.account(seed, self.system, self.resources, self.ledger, self.source, self.scorer)
+        self.note(found.words())
         found.check()
         return found
 
@@ -70,19 +69,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("seed", (1, 2, 3) if metafunc.config.getoption("--faults") == "long" else (1,))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ACCOUNTS] = []
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Also when tests failed, or the run was stopped. What a fixture noted at its end is in the report of the teardown."""
+    table = Table("", "", title="fault runs", show_header=False, show_lines=True)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "teardown":
+                for name, words in report.user_properties:
+                    if name == NOTE:
+                        table.add_row(report.nodeid.partition("::")[2], words)
+    if table.row_count:
+        Console(width=160).print(table)
 
 
-def pytest_terminal_summary(config: pytest.Config) -> None:
-    accounts = config.stash[ACCOUNTS]
-    if not accounts:
-        return
-    table = Table("", "", title="fault runs", show_header=False)
-    for found in accounts:
-        counts = [f"{field.name} {getattr(found, field.name)}" for field in fields(found)[3:]]
-        table.add_row(f"{found.name}\nseed {found.seed}", f"{found.faults}\n{', '.join(counts)}")
-    Console(width=160).print(table)
+@pytest.fixture
+def note(request: pytest.FixtureRequest) -> Note:
+    """Keeps a line for the closing table: the seed, the faults that were caused, what was counted."""
+    return lambda words: request.node.user_properties.append((NOTE, words))
 
 
 @pytest.fixture
@@ -172,24 +175,25 @@ async def crashing_system(fault_settings: Settings, champion: Scorer, points: Pa
         yield running
 
 
-async def new_run(request: pytest.FixtureRequest, system: System, resources: Resources, champion: Scorer) -> Run:
+async def new_run(name: str, system: System, resources: Resources, champion: Scorer, note: Note) -> Run:
     system.faults.clear()
-    accounts = request.config.stash[ACCOUNTS]
-    source, name = f"shop-{len(accounts)}-{id(request) % 10**9}", request.node.name
+    source = f"shop-{uuid4().hex[:12]}"
     async with resources.postgres.unit_of_work() as work:
         await people.add_source(work, source, name, CLI)
         key = await people.add_key(work, source, CLI)
     ledger = Ledger(system.folder / f"{source}.ledger")
-    return Run(name, system, resources, source, Client(system.base_url, key, ledger), champion, accounts)
+    return Run(system, resources, source, Client(system.base_url, key, ledger), champion, note)
 
 
 @pytest.fixture
-async def run(request: pytest.FixtureRequest, system: System, fault_resources: Resources, champion: Scorer) -> Run:
-    return await new_run(request, system, fault_resources, champion)
+async def run(
+    request: pytest.FixtureRequest, system: System, fault_resources: Resources, champion: Scorer, note: Note
+) -> Run:
+    return await new_run(request.node.name, system, fault_resources, champion, note)
 
 
 @pytest.fixture
 async def crashing_run(
-    request: pytest.FixtureRequest, crashing_system: System, fault_resources: Resources, champion: Scorer
+    request: pytest.FixtureRequest, crashing_system: System, fault_resources: Resources, champion: Scorer, note: Note
 ) -> Run:
-    return await new_run(request, crashing_system, fault_resources, champion)
+    return await new_run(request.node.name, crashing_system, fault_resources, champion, note)

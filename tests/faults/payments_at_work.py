@@ -114,8 +114,8 @@ class Ledger:
     vectors: int
     differing: int
 
-    def says(self, name: str, **more: object) -> None:
-        print(f"\n{name}: {self}", *(f"{key}={value}" for key, value in more.items()))
+    def words(self) -> str:
+        return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in vars(self).items())
 
 
 _COUNTS = text(

@@ -34,6 +34,7 @@ from core.infra.signing import CHECKPOINTS, KeyPair, Keys
 from core.stores import ledger, seals
 from core.stores.ledger import SealableEvent
 from core.tables.ledger import AuditSeal
+from tests.faults.conftest import Note
 from workers.seal import connect_sealer, seal_all
 
 SEED = 20_261_124
@@ -257,7 +258,9 @@ async def test_a_clean_trail_has_no_findings(log: Log) -> None:
 
 
 @pytest.mark.parametrize("falsify", ATTACKS, ids=lambda attack: attack.__name__)
-async def test_every_tampering_is_found_and_located(log: Log, falsify: Callable[[Attack], Awaitable[Places]]) -> None:
+async def test_every_tampering_is_found_and_located(
+    log: Log, falsify: Callable[[Attack], Awaitable[Places]], note: Note
+) -> None:
     chance, started = random.Random(f"{SEED} {falsify.__name__}"), time.monotonic()
     located = 0
     for place in range(PLACES):
@@ -269,9 +272,7 @@ async def test_every_tampering_is_found_and_located(log: Log, falsify: Callable[
             first = found.faults[0]
             assert (first.what, first.number) in expected, f"place {place}: {found.faults}"
             located += 1
-    print(
-        f"\n{falsify.__name__}: {located} of {PLACES} found and located, seed {SEED}, {time.monotonic() - started:.1f} s"
-    )
+    note(f"seed {SEED}: {located} of {PLACES} found and located in {time.monotonic() - started:.1f} s")
 
 
 async def wrong_index(log: Log, chance: random.Random, proof: dict[str, Any]) -> None:
@@ -294,7 +295,9 @@ async def node_as_leaf(log: Log, chance: random.Random, proof: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("falsify", [wrong_index, node_as_leaf], ids=lambda attack: attack.__name__)
-async def test_every_false_proof_is_refused(log: Log, falsify: Callable[..., Awaitable[None]], tmp_path: Path) -> None:
+async def test_every_false_proof_is_refused(
+    log: Log, falsify: Callable[..., Awaitable[None]], note: Note, tmp_path: Path
+) -> None:
     chance, located, file = random.Random(f"{SEED} {falsify.__name__}"), 0, tmp_path / "proof.json"
     for _ in range(PLACES):
         seal = chance.choice([seal for seal in log.seals if seal.count > 1])
@@ -308,4 +311,4 @@ async def test_every_false_proof_is_refused(log: Log, falsify: Callable[..., Awa
         with pytest.raises(auditor.Found, match=rf"event {event.id}:|seal \d+:|the proof"):
             auditor.check_proof(file, log.keys.public, None)
         located += 1
-    print(f"\n{falsify.__name__}: {located} of {PLACES} refused, seed {SEED}")
+    note(f"seed {SEED}: {located} of {PLACES} refused")

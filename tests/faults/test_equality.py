@@ -15,6 +15,7 @@ from core.base.ids import TransactionId
 from core.base.terms import Label, LabelSource
 from core.infra.resources import Resources
 from tests.damage import corrupt_merchant
+from tests.faults.conftest import Note
 from tests.faults.payments_at_work import SOURCE, Stream, at_work, ledger, settled
 from tests.jobs import running
 from workers import equality
@@ -42,7 +43,7 @@ async def label_some(resources: Resources, stream: Stream) -> None:
         await record_labels(work, SOURCE, said, by=TEST)
 
 
-async def test_live_payments_are_no_difference(resources: Resources) -> None:
+async def test_live_payments_are_no_difference(resources: Resources, note: Note) -> None:
     async with at_work(resources, *JOBS) as ingest:
         stream = Stream(ingest, seed=7)
         await stream.send(50, 150.0)
@@ -58,7 +59,7 @@ async def test_live_payments_are_no_difference(resources: Resources) -> None:
         stopping.set()
         await sending
     compared, unsettled = (sum(getattr(found, name) for found in all_found) for name in ("compared", "unsettled"))
-    print(f"\n{compared} entities compared while {stream.sent} payments came, {unsettled} unsettled")
+    note(f"{compared} entities compared while {stream.sent} payments came, {unsettled} unsettled")
     assert compared >= 20 * ROUNDS
 
 

@@ -36,6 +36,7 @@ from core.infra.signing import ensure_local_keys
 from core.stores import seals
 from core.stores.accepting import Arrival
 from tests.faults import model
+from tests.faults.conftest import Note
 from tests.faults.machine import CRASHES, SCORES, SOURCE, TEST, Clock, Ronda, clear
 from workers.lineup import LineupKeeper
 
@@ -62,9 +63,9 @@ class World:
     def do(self, act: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(act)
 
-    def pytest_terminal_summary(self) -> None:
+    def words(self) -> str:
         """What was done, with the account of all sequences together."""
-        print("\nstate machine:", ", ".join(f"{count} {what}" for what, count in sorted(self.did.items())))
+        return ", ".join(f"{count} {what}" for what, count in sorted(self.did.items()))
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def world(
     rabbit_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
+    note: Note,
 ) -> Iterator[World]:
     monkeypatch.setattr(workers.relay, "utc_now", Clock())
     monkeypatch.setattr(backend.ingest, "MARK_EVERY_S", 0.0)
@@ -91,8 +92,8 @@ def world(
         resources = runner.run(opened.__aenter__())
         try:
             world = runner.run(_world(runner, resources, postgres_url))
-            request.config.pluginmanager.register(world)
             yield world
+            note(world.words())
         finally:
             runner.run(opened.__aexit__(None, None, None))
 

@@ -3,33 +3,10 @@
 import re
 
 import pytest
-from rich.console import Console
-from rich.table import Table
 
+from tests.faults.conftest import Note
 from tests.faults.mutants import MUTANTS, Mutant, Tree
 from tests.faults.system import HOME
-
-
-class Report:
-    """The table that closes the run."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[Mutant, float, str]] = []
-
-    def pytest_terminal_summary(self) -> None:
-        table = Table(title="guards taken out, and the test that noticed")
-        for title in ("mutant", "guard", "killed by", "s"):
-            table.add_column(title)
-        for mutant, seconds, _ in self.rows:
-            table.add_row(mutant.name, mutant.guard, mutant.test.partition("::")[2], f"{seconds:.1f}")
-        Console(width=160).print(table)
-
-
-@pytest.fixture(scope="module")
-def report(request: pytest.FixtureRequest) -> Report:
-    made = Report()
-    request.config.pluginmanager.register(made)
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +30,10 @@ def test_the_guard_and_its_test_are_there(mutant: Mutant) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
-def test_without_its_guard_a_test_fails(mutant: Mutant, tree: Tree, report: Report, long_faults: bool) -> None:
+def test_without_its_guard_a_test_fails(mutant: Mutant, tree: Tree, note: Note, long_faults: bool) -> None:
     if not (long_faults or mutant.quick):
         pytest.skip("a part of --faults long")
     with tree.broken_by(mutant):
         answer = tree.run([mutant.test])
     assert answer.failed is not None, f"nobody noticed that {mutant.name}:\n{answer.output}"
-    report.rows.append((mutant, answer.seconds, answer.failed))
-    print(f"\n{mutant.name}: {answer.failed}")
+    note(f"{mutant.guard}\nkilled by {mutant.test.partition('::')[2]} in {answer.seconds:.1f} s")

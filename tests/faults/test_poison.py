@@ -20,6 +20,7 @@ from core.contracts.topology import DEAD, SUSPECT, score_queue
 from core.infra.bus import Outgoing
 from core.infra.resources import Resources
 from core.stores import dead_letters
+from tests.faults.conftest import Note
 from tests.poison import accept, payments
 from workers.bury import bury
 from workers.runner import JobContext
@@ -113,9 +114,7 @@ async def quiet(resources: Resources) -> bool:
 
 
 @pytest.mark.timeout(400)
-async def test_exactly_the_poison_dies(
-    on_bus: Resources, long_faults: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_exactly_the_poison_dies(on_bus: Resources, note: Note, long_faults: bool) -> None:
     luck = random.Random(SEED)
     messages, crashers, unreadables = LONG if long_faults else SHORT
     count = messages - unreadables
@@ -141,9 +140,8 @@ async def test_exactly_the_poison_dies(
         # Long enough for a message that an acknowledgement missed to come back and be stored a second time.
         await asyncio.sleep(2.0)
         found = await account(on_bus, sent)
-    with capsys.disabled():
-        ledger = asdict(found) | {"dead": found.dead - before, "deaths of the scorer": len(deaths)}
-        words = ", ".join(f"{name} {number:,}" for name, number in ledger.items())
-        sys.stdout.write(f"\n{on_bus.bus.name}, seed {SEED}: {words}; {time.monotonic() - began:.1f} s\n")
+    ledger = asdict(found) | {"dead": found.dead - before, "deaths of the scorer": len(deaths)}
+    words = ", ".join(f"{name} {number:,}" for name, number in ledger.items())
+    note(f"seed {SEED}: {words}; {time.monotonic() - began:.1f} s")
     assert found == Account(count, count, crashers, before + crashers + unreadables, lost=0, doubled=0)
     assert deaths.count(9) >= 3 * crashers

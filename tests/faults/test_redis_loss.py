@@ -14,6 +14,7 @@ import redis.asyncio as redis
 from backend.embedded import start_valkey
 from core.infra.resources import Resources
 from tests import servers
+from tests.faults.conftest import Note
 from tests.faults.payments_at_work import Stream, at_work, ledger, private, settled
 from tests.servers import Server
 
@@ -102,7 +103,9 @@ SHORT = ("emptied", "is full for 3 s")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_nothing_is_lost_or_made_up(fault: str, cache: Cache, resources: Resources, long_faults: bool) -> None:
+async def test_nothing_is_lost_or_made_up(
+    fault: str, cache: Cache, resources: Resources, note: Note, long_faults: bool
+) -> None:
     if not long_faults and fault not in SHORT:
         pytest.skip("a part of --faults long")
     async with at_work(resources, "score", "relay", "rescore") as ingest:
@@ -116,7 +119,7 @@ async def test_nothing_is_lost_or_made_up(fault: str, cache: Cache, resources: R
         await stream.send(AFTER, PER_S)
         await settled(resources, 60)
         found = await ledger(resources)
-    found.says(f"Redis {fault}", seed=stream.seed)
+    note(f"seed {stream.seed}: {found.words()}")
     assert found.accepted == stream.sent == found.decided
     assert found.approved_without_features == 0
     assert found.repeated == found.degraded

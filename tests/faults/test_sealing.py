@@ -22,6 +22,7 @@ from core.infra.postgres import Postgres, connect_postgres
 from core.infra.signing import CHECKPOINTS, KeyPair, Keys
 from core.stores import ledger, seals
 from tests import servers
+from tests.faults.conftest import Note
 from tests.servers import Server
 from workers.seal import connect_sealer, seal_all
 
@@ -54,7 +55,7 @@ async def write(postgres: Postgres, writer: int, until: float, written: Counter[
         written.update(subjects)
 
 
-async def test_every_event_is_sealed_exactly_once(postgres_url: str) -> None:
+async def test_every_event_is_sealed_exactly_once(postgres_url: str, note: Note) -> None:
     keys = Keys(KeyPair.new().private, (), use=CHECKPOINTS)
     application = connect_postgres(postgres_url, role="ronda_app", pool=WRITERS + 1, application="test")
     sealers = [connect_sealer(Settings(database_url=SecretStr(postgres_url))) for _ in range(2)]
@@ -78,9 +79,7 @@ async def test_every_event_is_sealed_exactly_once(postgres_url: str) -> None:
     for postgres in (application, *sealers):
         await postgres.close()
     missed, doubled = written - sealed, sealed - written
-    print(
-        f"\n{written.total():,} events, {last.n} seals, {missed.total()} missed, {doubled.total()} doubled, seed {SEED}"
-    )
+    note(f"seed {SEED}: {written.total():,} events, {last.n} seals, {missed.total()} missed, {doubled.total()} doubled")
     assert (missed, doubled, found.faults, found.unsealed) == (Counter(), Counter(), [], 0)
     assert written.total() > 200
 
