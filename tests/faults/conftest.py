@@ -79,7 +79,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                     if name == NOTE:
                         table.add_row(report.nodeid.partition("::")[2], words)
     if table.row_count:
-        Console(width=160).print(table)
+        Console(width=160, markup=False).print(table)
 
 
 @pytest.fixture
