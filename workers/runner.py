@@ -10,6 +10,7 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from core.base.errors import Unavailable
+from core.base.heap import keep_for_good
 from core.base.settings import Settings
 from core.contracts.topology import queues
 from core.infra.resources import Resources, open_resources
@@ -46,6 +47,7 @@ async def run(settings: Settings, jobs: dict[str, Job]) -> None:
     async with open_resources(settings, "-".join(jobs)[:40]) as resources:
         await declare(resources, stopping)
         context = JobContext(resources, stopping)
+        keep_for_good()
         tasks = [asyncio.create_task(_keep_running(name, job, context), name=name) for name, job in jobs.items()]
         log.info("working", jobs=",".join(jobs))
         await stopping.wait()

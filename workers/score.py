@@ -15,6 +15,7 @@ from core.acts.dead_letters import message_of
 from core.base import telemetry
 from core.base.clock import to_ms, utc_now
 from core.base.due import DueTimes
+from core.base.heap import keep_for_good
 from core.base.tasks import end
 from core.contracts.messages import Payment, ScoreBatch
 from core.contracts.topology import BELL_ALERTS, BELL_DECIDED, SUSPECT, score_queue
@@ -87,6 +88,7 @@ class _ScoringDesk:
     async def prepare(self) -> None:
         await self.features.open()
         await self.lineup.refresh()
+        keep_for_good()
 
     async def close(self) -> None:
         self._storing.close()

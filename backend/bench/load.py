@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from backend.bench.wire import Connection, connections
+from core.base.heap import keep_for_good
 
 PROCESSES = 2
 ACCEPTED = b'"status":"accepted"'
@@ -44,6 +45,7 @@ def drive(plan: Plan) -> Sent:
     """Runs in a process of the pool."""
     import uvloop
 
+    keep_for_good()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_Driver(plan).run())
 

@@ -24,6 +24,7 @@ from backend.instance import bound_socket
 from backend.supervisor import ending
 from backend.synthetic import SOURCE
 from core.base.errors import Unavailable
+from core.base.heap import keep_for_good
 from core.infra.resources import open_resources
 
 ECHO_S = 1.0
@@ -63,6 +64,7 @@ class _Bench:
             open_resources(instance.settings, "bench") as resources,
             track(instance, resources, self._generator) as on,
         ):
+            keep_for_good()  # this process tells when a decision was heard of
             await self._measure(on)
             if self._options.growth:
                 result.growth = await grow(on, self._options, self._display, self._singles_per_s)
