@@ -19,6 +19,8 @@ HOME = Path(__file__).parent.parent
 PYTEST = (sys.executable, "-m", "pytest")
 SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile")
 """A file on each core; what needs servers has its own on each."""
+ALONE = ("-n", "0")
+"""The long fault tests say how fast a machine recovers that does nothing else."""
 PYTEST_NO_TESTS = 5
 
 
@@ -42,7 +44,7 @@ STAGES = (
     Stage("types", (_tool("mypy"),)),
     Stage("imports", (_tool("lint-imports"),)),
     Stage("tests", (*PYTEST, *SIDE_BY_SIDE, "--ignore=tests/faults", "--ignore=tests/e2e"), tests=True),
-    Stage("faults", (*PYTEST, "tests/faults"), tests=True),
+    Stage("faults", (*PYTEST, *SIDE_BY_SIDE, "tests/faults"), tests=True),
     # Browser tests have a process of their own: Playwright's event loop and pytest-asyncio's do not share one.
     Stage("browser", (*PYTEST, "tests/e2e"), tests=True),
 )
@@ -78,7 +80,10 @@ def run_stages(only: Sequence[str], pytest_options: Sequence[str], *, faults: Fa
 def _run(stage: Stage, pytest_options: Sequence[str], faults: FaultProfile, console: Console) -> Ran:
     """A stage's own output goes straight through, so that CI can read pytest's closing line."""
     console.rule(f"[bold]{stage.name}[/bold]", align="left")
-    command = [*stage.command, f"--faults={faults.value}", *pytest_options] if stage.tests else stage.command
+    command = [*stage.command]
+    if stage.tests:
+        alone = ALONE if stage.name == "faults" and faults is FaultProfile.LONG else ()
+        command += [f"--faults={faults.value}", *alone, *pytest_options]
     started = time.monotonic()
     code = subprocess.run(command, cwd=HOME, env=_environment(), check=False).returncode  # noqa: S603
     if stage.tests and pytest_options and code == PYTEST_NO_TESTS:

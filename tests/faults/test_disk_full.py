@@ -18,6 +18,7 @@ from core.base.errors import Unavailable
 from core.infra.resources import Resources
 from core.stores.accepting import Arrival
 from tests import servers
+from tests.faults.conftest import Note
 from tests.faults.payments_at_work import Stream, at_work, ledger, private, settled
 from tests.servers import Server
 
@@ -84,7 +85,7 @@ async def refused(ingest: Ingest, arrivals: list[Arrival]) -> list[Arrival]:
 
 
 @pytest.mark.timeout(300)
-async def test_the_databases_disk_is_full(disk: Path, resources: Resources) -> None:
+async def test_the_databases_disk_is_full(disk: Path, resources: Resources, note: Note) -> None:
     async with at_work(resources, "score", "relay", "rescore") as ingest:
         stream = Stream(ingest, seed=53)
         await stream.send(BEFORE, PER_S)
@@ -96,7 +97,7 @@ async def test_the_databases_disk_is_full(disk: Path, resources: Resources) -> N
         await stream.send(BEFORE, PER_S)
         await settled(resources, 60)
         found = await ledger(resources)
-    found.says("the database's disk was full", refused=len(left))
+    note(f"refused {len(left)}, {found.words()}")
     assert left, "the disk was not full"
     assert set(again) == {Acceptance.ACCEPTED}, "something was stored that was refused"
     assert found.accepted == stream.sent == found.decided

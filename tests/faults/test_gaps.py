@@ -17,6 +17,7 @@ from core.base.terms import Label
 from core.infra.resources import Resources
 from core.stores import commit_order
 from tests import servers
+from tests.faults.conftest import Note
 from tests.faults.payments_at_work import Stream, at_work, ledger, private, say, settled, taken
 from tests.faults.system import frozen
 from tests.jobs import running
@@ -155,7 +156,7 @@ async def earlier(resources: Resources, span: timedelta) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_a_scorer_that_takes_over_inside_a_gap(cache: Server, resources: Resources) -> None:
+async def test_a_scorer_that_takes_over_inside_a_gap(cache: Server, resources: Resources, note: Note) -> None:
     """The one that held the shard decided without features, and dies before it could make up for that. The other one knows of no outage."""
     async with (
         at_work(resources, "relay", "rescore") as ingest,
@@ -175,7 +176,7 @@ async def test_a_scorer_that_takes_over_inside_a_gap(cache: Server, resources: R
         await stream.send(60, PER_S)
         await settled(resources, 60)
         found = await ledger(resources)
-    found.says("a scorer takes over inside a gap", seed=10)
+    note(f"seed 10: {found.words()}")
     assert found.degraded > 0, "there was no gap"
     await equal(resources)
 

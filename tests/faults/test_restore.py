@@ -31,6 +31,7 @@ from core.stores import seals
 from core.stores.accepting import Arrival
 from tests import servers
 from tests.faults import model
+from tests.faults.conftest import Note
 from tests.faults.payments_at_work import SOURCE, Stream, ledger, private, say, settled, taken
 from tests.integration.test_model_commands import ronda
 from tests.jobs import running
@@ -114,7 +115,7 @@ async def swapped(server: Server, to: str, kept: str) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_an_older_copy_is_put_back(postgres: Server, resources: Resources) -> None:
+async def test_an_older_copy_is_put_back(postgres: Server, resources: Resources, note: Note) -> None:
     anchor = resources.settings.anchor_file
     assert anchor
     async with at_work(resources) as ingest:
@@ -155,7 +156,7 @@ async def test_an_older_copy_is_put_back(postgres: Server, resources: Resources)
     checked, verified = await ronda(resources, "features", "check"), await ronda(resources, "audit", "verify")
     assert (checked.code, verified.code) == (0, 0), (checked, verified)
     found = await ledger(resources)
-    found.says("put back to an older copy", lost=LOST, seals_lost=gone - last)
+    note(f"put back by {LOST} payments and {gone - last} seals: {found.words()}")
     assert found.accepted == found.decided == KEPT + 2 * LOST
     assert found.differing == 0
 
@@ -167,7 +168,7 @@ async def test_an_older_copy_is_put_back(postgres: Server, resources: Resources)
 
 @pytest.mark.timeout(300)
 async def test_a_dump_is_put_back_into_another_cluster(
-    resources: Resources, rabbit_server: Server, valkey_url: str, tmp_path: Path, long_faults: bool
+    resources: Resources, rabbit_server: Server, valkey_url: str, tmp_path: Path, note: Note, long_faults: bool
 ) -> None:
     """Its transaction ids begin again below those that are sealed, and order nothing any more: the operator moves them on."""
     if not long_faults:
@@ -191,7 +192,7 @@ async def test_a_dump_is_put_back_into_another_cluster(
                 ran = await ronda(restored, *words)
                 assert ran.code == 0, ran
             found = await ledger(restored)
-            found.says("a dump in another cluster")
+            note(found.words())
             assert found.accepted == found.decided == KEPT + LOST
             assert found.differing == 0
 

@@ -21,6 +21,7 @@ from core.stores import accepting, dead_letters, flow
 from core.stores.accepting import Arrival
 from models.features.online import OnlineFeatures
 from tests import servers
+from tests.faults.conftest import Note
 from tests.faults.payments_at_work import Stream, at_work, ledger, settled
 from tests.faults.recorded import RECORDED, Recorded
 from workers.seal import connect_sealer, seal_all
@@ -93,7 +94,7 @@ def renamed(body: bytes, suffix: str) -> bytes:
 
 
 @pytest.mark.timeout(120)
-async def test_messages_of_other_versions_are_handled(resources: Resources) -> None:
+async def test_messages_of_other_versions_are_handled(resources: Resources, note: Note) -> None:
     scores = [each.score_batch for each in RECORDED]  # these ids come before new ones, as the messages do
     scores += [later(renamed(each.score_batch, "-later")) for each in RECORDED]
     labels = [body for each in RECORDED for body in (each.labels_recorded, later(each.labels_recorded))]
@@ -112,7 +113,7 @@ async def test_messages_of_other_versions_are_handled(resources: Resources) -> N
         await until_taken(resources, [label for body in labels for label in cast(LabelsRecorded, decode(body)).labels])
         async with asyncio.timeout(30), resources.postgres.reading() as work:
             [unread] = await dead_letters.page(work, state=None, reason="", after=None, limit=10)
-    found.says("messages of other versions", dead=1)
+    note(f"dead 1, {found.words()}")
     assert {decision.features_status for decision in decided.values()} == {"complete"}
     assert (found.accepted, found.decided, found.differing) == (1 + len(payments), 1 + len(payments), 0)
     assert (bytes(unread.body), unread.queue, unread.state) == (of_tomorrow, score_queue(0), "waiting")
@@ -131,7 +132,7 @@ async def migrate_further(url: str) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_todays_code_works_on_tomorrows_schema(resources: Resources) -> None:
+async def test_todays_code_works_on_tomorrows_schema(resources: Resources, note: Note) -> None:
     url = resources.settings.database_url.get_secret_value()
     async with at_work(resources, "score", "relay", "rescore", "feedback") as ingest:
         stream = Stream(ingest, seed=5)
@@ -148,6 +149,6 @@ async def test_todays_code_works_on_tomorrows_schema(resources: Resources) -> No
         assert await seal_all(sealer, keys_of(resources.settings, CHECKPOINTS))
     finally:
         await sealer.close()
-    found.says("tomorrow's schema")
+    note(found.words())
     assert found.accepted == found.decided == stream.sent
     assert (found.differing, found.vectors) == (0, stream.sent)
