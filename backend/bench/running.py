@@ -1,6 +1,7 @@
 """The whole bench: a private Ronda, the measures one after the other, everything stopped and removed at the end."""
 
 import asyncio
+import os
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -79,6 +80,8 @@ class _Bench:
         self._singles_per_s = result.singles.decisions_per_s
         self._display.say(f"batches of {BATCH}")
         result.batches = await on.batches(self._workload, seconds, self._singles_per_s)
+        # The kernel would write what these two left in one go half a minute later, and a commit of a paced payment would wait for it.
+        await asyncio.to_thread(os.sync)
         for rate in self._options.rates:
             self._display.say(f"single posts at {rate:,} a second, whatever the answers do")
             paced = self._workload.singles(max(20, round(rate * seconds)))
