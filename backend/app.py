@@ -18,7 +18,6 @@ from backend.ingest import Ingest
 from backend.problems import EXCEPTION_HANDLERS
 from backend.waiting import DecisionWaiters
 from console.router import live_updates, make_console_router, static_router, template_config
-from core.base.heap import keep_for_good
 from core.base.settings import Settings
 from core.infra.resources import open_resources
 
@@ -57,7 +56,6 @@ def create_app(settings: Settings) -> Litestar:
             app.state.ingest.start()
             app.state.waiters.start()
             app.state.backlog.start()
-            keep_for_good()
             try:
                 yield
             finally:

@@ -7,6 +7,7 @@ import uvicorn
 
 from backend.app import create_app
 from backend.instance import bound_socket
+from core.base.heap import keep_for_good
 from core.base.settings import Settings
 
 GRACE_S = 3
@@ -26,6 +27,7 @@ def serve_forever(settings: Settings, descriptor: int | None) -> None:
         server_header=False,
     )
     server = uvicorn.Server(config)
+    keep_for_good()
     if descriptor is None:
         with bound_socket(settings.host, settings.port) as listening:
             server.run(sockets=[listening])
