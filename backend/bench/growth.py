@@ -13,7 +13,7 @@ from backend.display import Display, Step
 from backend.intake import parse_transaction
 from backend.synthetic import SOURCE
 from core.acts.audit import Event, record, system
-from core.base.clock import to_ms, utc_now
+from core.base.clock import utc_now
 from core.base.hashing import sha256
 from core.base.ids import new_uuid
 from core.base.terms import Action
@@ -57,14 +57,13 @@ async def grow(on: Track, options: BenchOptions, display: Display, singles_per_s
     """The payments are spread evenly over the entities, which is harder on caches than life is. The same are sent before and after the
     history is stored: their ratio is what size costs, and not what spreading them costs.
     """
-    begin, grown = on.instance.accounts.made_at + GROWTH_FROM, list[Grown]()
-    spread = {
-        many: Workload.spread(on.instance.key, options.seed, begin, many) for many in (SMALL_ENTITIES, options.entities)
-    }
+    grown = list[Grown]()
+    stream = Workload.synthetic(on.instance.key, options.seed, on.instance.accounts.made_at + GROWTH_FROM)
+    spread = {many: stream.spread(options.seed, many) for many in (SMALL_ENTITIES, options.entities)}
     measures = [(entities, scorers) for entities in spread for scorers in SCORERS]
     for filled in (False, True):
         if filled:
-            await _fill(on, options, display)
+            await _fill(on, options, stream, display)
         for entities, scorers in measures:
             async with on.resources.postgres.reading() as work:
                 rows = await flow.count_transactions(work)
@@ -79,14 +78,14 @@ async def grow(on: Track, options: BenchOptions, display: Display, singles_per_s
     return grown
 
 
-async def _fill(on: Track, options: BenchOptions, display: Display) -> None:
+async def _fill(on: Track, options: BenchOptions, stream: Workload, display: Display) -> None:
     """History: one payment of each entity goes to Redis as well, so that each has a state; later ones only to PostgreSQL."""
     async with on.resources.postgres.reading() as work:
         missing = max(options.rows - await flow.count_transactions(work), options.entities)
     redis = connect_redis(on.instance.settings.redis_url.get_secret_value(), timeout_s=PATIENCE_S)
     features, done = OnlineFeatures(redis), 0
     with display.progress() as steps:
-        for chunk in _made_up(on, options, missing):
+        for chunk in _made_up(stream, options, missing):
             async with on.resources.postgres.unit_of_work() as work:
                 arrivals = [accepting.Arrival(payment, sha256(payment.uid.bytes)) for payment in chunk]
                 await accepting.insert_transactions(work, arrivals, imported=True)
@@ -99,14 +98,10 @@ async def _fill(on: Track, options: BenchOptions, display: Display) -> None:
     await on.instance.tidy_up()
 
 
-def _made_up(on: Track, options: BenchOptions, count: int) -> Iterator[list[Payment]]:
-    """Copies of synthetic payments, each with an id and a time of its own; their entities see them in time, and nobody else does."""
-    begin = on.instance.accounts.made_at + GROWTH_FROM
-    until_ms = to_ms(begin)
-    patterns = [
-        parse_transaction(msgspec.json.encode(body), SOURCE, utc_now()).payment
-        for body in Workload.synthetic("", options.seed, begin).take(CHUNK)
-    ]
+def _made_up(stream: Workload, options: BenchOptions, count: int) -> Iterator[list[Payment]]:
+    """Copies of the next payments, each with an id and a time of its own: before these, and in order for each entity."""
+    patterns = [parse_transaction(msgspec.json.encode(body), SOURCE, utc_now()).payment for body in stream.take(CHUNK)]
+    until_ms = patterns[0].occurred_at_ms
     for start in range(0, count, CHUNK):
         chunk = []
         for place, pattern in enumerate(patterns[: count - start], start):

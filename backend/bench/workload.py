@@ -43,19 +43,21 @@ class Workload:
         """
         return cls(key, continued(seed=seed, since=begin, per_day=PER_DAY))
 
-    @classmethod
-    def spread(cls, key: str, seed: int, begin: datetime, entities: int) -> "Workload":
-        """The same payments over so many customers, cards and devices, each as likely as the other."""
+    def spread(self, seed: int, entities: int) -> "Workload":
+        """The next of these payments, over so many customers, cards and devices, each as likely as the other.
+
+        Two of them from one stream take turns in it, so that all payments of a merchant still come in the order of their time.
+        """
         rng = np.random.default_rng([seed, entities])
         named = ("customer", "card", "device")
 
         def bodies() -> Iterator[dict[str, Any]]:
-            for body in continued(seed=seed, since=begin, per_day=PER_DAY):
+            for body in self.bodies:
                 who = int(rng.integers(entities))
                 names = {f"{kind}_id": f"{kind}_{who:08d}" for kind in named if f"{kind}_id" in body}
-                yield {**body, "id": f"s{entities}_{body['id']}", **names}
+                yield {**body, "id": f"spread_{body['id']}", **names}
 
-        return cls(key, bodies())
+        return Workload(self.key, bodies())
 
     def take(self, count: int) -> list[dict[str, Any]]:
         return list(itertools.islice(self.bodies, count))
