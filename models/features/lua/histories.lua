@@ -5,6 +5,7 @@
 local call, pack, unpack_bytes, sub, find = redis.call, struct.pack, struct.unpack, string.sub, string.find
 local floor, min, max, sort, concat, rep = math.floor, math.min, math.max, table.sort, table.concat, string.rep
 local NONE = rep('\0', 8)
+local AT_A_TIME = 64
 
 -- The readings of the payment that is being taken. One table for all of them: growing a new one costs as much as filling it.
 local out, written = {}, 0
@@ -77,17 +78,22 @@ local function record_of(time, totals, more)
   return pack(RECORDS[#totals], time, unpack(totals)) .. more
 end
 
--- Adds `amounts` to the running totals of records in `bytes`, from byte `from` on.
-local function raised(bytes, from, size, amounts)
-  local fixed, width = {sub(bytes, 1, from - 1)}, #amounts
-  for position = from, #bytes, size do
-    local totals = {unpack_bytes('<' .. rep('d', width), bytes, position + 8)}
-    for index = 1, width do totals[index] = totals[index] + amounts[index] end
-    totals[width + 1] = nil
-    fixed[#fixed + 1] = record_of((unpack_bytes('<d', bytes, position)), totals, '')
-      .. sub(bytes, position + 8 + 8 * width, position + size - 1)
+-- Adds `amounts` to the running totals of these records, many at a time: one by one it costs five times as much.
+local function raised(bytes, size, amounts)
+  local width, pieces = #amounts, {}
+  local more, fields = size - 8 - 8 * width, 1 + width
+  local record = rep('d', fields)
+  if more > 0 then record, fields = record .. 'c' .. more, fields + 1 end
+  for from = 1, #bytes, AT_A_TIME * size do
+    local count = min(AT_A_TIME, (#bytes + 1 - from) / size)
+    local format = '<' .. rep(record, count)
+    local values = {unpack_bytes(format, bytes, from)}
+    for which = 1, width do
+      for place = which + 1, count * fields, fields do values[place] = values[place] + amounts[which] end
+    end
+    pieces[#pieces + 1] = pack(format, unpack(values, 1, count * fields))
   end
-  return concat(fixed)
+  return concat(pieces)
 end
 
 -- Puts a record after index `at`. `amounts`: by how much each total grows; `more`: the bytes behind the totals.
@@ -105,7 +111,7 @@ local function insert(history, at, time, amounts, more, retention, most)
     newest = time_at(history, last)
     if newest - time > retention or last - at > MOST_LATE then return end
     local tail = call('GETRANGE', key, (at + 1) * size, -1)
-    call('SETRANGE', key, (at + 1) * size, record_of(time, totals, more) .. raised(tail, 1, size, amounts))
+    call('SETRANGE', key, (at + 1) * size, record_of(time, totals, more) .. raised(tail, size, amounts))
   end
   drop_oldest(history, last + 1, newest, retention, most)
   call('EXPIRE', key, HISTORY_TTL)
@@ -144,6 +150,6 @@ local function add_to_day(history, day, first, second)
     return call('SETRANGE', key, at * 24 + 8, totals)
   end
   local tail = call('GETRANGE', key, at * 24, -1)
-  call('SETRANGE', key, at * 24, raised(tail, 1, 24, {first, second}))
+  call('SETRANGE', key, at * 24, raised(tail, 24, {first, second}))
 end
 
