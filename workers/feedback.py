@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final, cast
+from typing import cast
 
 from core.base.clock import utc_now
 from core.base.errors import Kind, RondaError
@@ -17,10 +16,9 @@ from core.tables.flow import Transaction
 from models.features.online import OnlineFeatures
 from workers.handling import consume, read
 from workers.runner import JobContext
+from workers.tail import UNDER_WAY
 
 MESSAGES_AT_ONCE = 50
-UNDER_WAY: Final = timedelta(minutes=8)
-"""A label of a payment that was accepted longer ago does not wait for it: others wait behind."""
 LOOK_S, LOOKS = 0.1, 30
 
 

@@ -3,6 +3,10 @@
 A payment that is decided without features is missing in the state, so that the next ones of its customer would be told wrong numbers.
 Therefore the first failure opens a *gap*: from then on every batch is decided without features, and costs no time, until what was left out
 has been taken in the order of acceptance. That is why this is no breaker from a library: those close on the first answer.
+
+A scorer keeps the payments it leaves out. Once Redis answers, every batch takes some of them before it is decided, more than it adds: so a
+gap ends under any load. Before that, what a restart lost or another scorer left out is read from PostgreSQL beside the work, up to what was
+accepted when that began.
 """
 
 import asyncio
@@ -38,14 +42,17 @@ from models.features.online import (
 )
 from models.features.vector import FloatMatrix
 from workers.rebuild import rebuild_features
-from workers.tail import OVERLAP, Tail, take_tail
+from workers.tail import OVERLAP, Tail, take_left_out, take_missing
 
 log = structlog.get_logger()
 PROBE_S, PROBE_MOST_S = 0.25, 4.0
 """Between two looks whether Redis is back: the first wait, doubled up to the longest."""
 AT_ONCE_S, CHANGED_S = 0.05, 1.0
 """How long a batch waits for a recovery that has just begun: most have little to take, least where another process built the state anew."""
-LAST_STEP_S = 5.0
+KEPT, PIECE = 50_000, 128
+"""Most payments that are kept, some 50 MB; and how many of them are taken at once."""
+PIECES_S = 0.25
+"""For how long a batch takes what was left out before it: several times as many as it has itself."""
 TICK_S = 0.25
 WATCH_TICKS = 20
 """How often a scorer that has nothing to do looks whether its state is whole."""
@@ -57,19 +64,24 @@ KNOWN = 100
 
 @dataclass(frozen=True)
 class _Recovered:
-    """tail: where to go on; None = nothing is missing. since: the gap's when it was begun."""
+    """Nothing is missing but what the gap keeps. extent: the gap's when this was begun."""
 
-    tail: Tail | None
     run: str
-    since: datetime | None
+    extent: int
 
 
 class _Gap:
-    """since: when the first payment that was left out was accepted; None = none was."""
+    """since: when the first payment was accepted that is missing and not kept; None = all are kept."""
 
     def __init__(self, since: datetime | None = None) -> None:
         self.since = since
+        self.extent = 0
+        """How often it was found that more is missing."""
         self.left_out = 0
+        self.kept: list[Payment] = []
+        """In the order of acceptance."""
+        self.labels_from = utc_now() - OVERLAP
+        self._first: datetime | None = None
         self.start: Tail | None = None
         """Where its first recovery began: one that is cut short is begun again from there."""
         self.recovery: asyncio.Task[_Recovered | None] | None = None
@@ -77,13 +89,25 @@ class _Gap:
         self._wait_s, self._not_before = PROBE_S, 0.0
 
     def leave_out(self, payments: Sequence[Payment]) -> None:
-        self.reaches_back([payment.accepted_at_ms for payment in payments])
+        accepted = from_ms(min(payment.accepted_at_ms for payment in payments))
+        self._first = min(self._first or accepted, accepted)
+        if not self.left_out:
+            self.labels_from = min(self.labels_from, accepted - OVERLAP)
         self.left_out += len(payments)
+        self.kept += payments
+        if len(self.kept) > KEPT:
+            self.kept.clear()
+            self.begin_again()
 
-    def reaches_back(self, accepted_at_ms: Sequence[int], moment: datetime | None = None) -> None:
-        """To when the first of these was accepted."""
-        moments = [from_ms(min(accepted_at_ms)), moment, self.since]
-        self.since = min(one for one in moments if one)
+    def begin_again(self) -> None:
+        """What was left out and taken may be lost, or is not kept any longer."""
+        if self._first:
+            self.reaches_back(self._first)
+
+    def reaches_back(self, *moments: datetime | None) -> None:
+        """To the first of these."""
+        self.since = min((moment for moment in (*moments, self.since) if moment), default=None)
+        self.extent += 1
 
     @property
     def due(self) -> bool:
@@ -158,7 +182,7 @@ class LiveFeatures:
             since = None
             with suppress(FeaturesUnavailable):
                 since = await self._left_out_before()
-            self._gap.reaches_back([payment.accepted_at_ms for payment in left_out], since)
+            self._gap.reaches_back(from_ms(min(payment.accepted_at_ms for payment in left_out)), since)
 
     async def vectors(self, payments: Sequence[Payment]) -> tuple[FloatMatrix, FeaturesStatus]:
         """(n, len(NAMES)); all NaN when degraded."""
@@ -198,15 +222,16 @@ class LiveFeatures:
             return False
         try:
             recovered = gap.recovery.result()
-            if recovered is None or recovered.since != gap.since:
-                gap.later()  # another process rebuilds, or older payments were left out meanwhile
+            if recovered is None or recovered.extent != gap.extent:
+                gap.later()  # another process rebuilds, or more is missing than when it was begun
                 return False
-            async with asyncio.timeout(LAST_STEP_S):
-                if recovered.tail:
-                    await take_tail(self._resources, self._features, recovered.tail, settled=False)
-                await self._features.vouch(recovered.run)
-        except (FeaturesUnavailable, Unavailable, TimeoutError) as error:
+            if not await self._kept_taken(gap):
+                return False
+            await self._features.vouch(recovered.run)
+        except (FeaturesUnavailable, Unavailable) as error:
             log.info("features are not back yet", detail=str(error))
+            if isinstance(error, StaleGeneration | ServerRestarted):
+                gap.begin_again()
             gap.later()
             return False
         self._gap = None
@@ -214,11 +239,25 @@ class LiveFeatures:
         log.info("deciding with features", left_out=gap.left_out)
         return True
 
+    async def _kept_taken(self, gap: _Gap) -> bool:
+        """Whether all of them are, after PIECES_S at most, and the labels up to now."""
+        until = time.monotonic() + PIECES_S
+        while gap.kept and time.monotonic() < until:
+            piece, rest = gap.kept[:PIECE], gap.kept[PIECE:]
+            gap.labels_from = await take_left_out(self._resources, self._features, piece, gap.labels_from)
+            gap.kept = rest
+        if gap.kept:
+            return False
+        await take_left_out(self._resources, self._features, [], gap.labels_from)
+        return True
+
     async def _recover(self, gap: _Gap) -> _Recovered | None:
-        """Everything but the last moments; None = another process rebuilds the state."""
-        since = gap.since
+        """What is missing and not kept; None = another process rebuilds the state."""
         prepared, rebuilt = await self._features.prepare(), False
         self.away = False
+        if not prepared.whole:
+            gap.begin_again()
+        extent, since = gap.extent, gap.since
         if prepared.empty or (not prepared.whole and await self._lost_more()):
             if await rebuild_features(self._resources, by=self._by) is None:
                 return None
@@ -230,8 +269,8 @@ class LiveFeatures:
         gap.start = tail = tail or gap.start
         self._generation = prepared.generation
         if tail:
-            tail = await take_tail(self._resources, self._features, tail, settled=True)
-        return _Recovered(tail, prepared.run, since)
+            await take_missing(self._resources, self._features, tail)
+        return _Recovered(prepared.run, extent)
 
     async def _start(self, since: datetime | None, prepared: Prepared, *, newer: bool) -> Tail | None:
         """A state that was built meanwhile holds what was left out before. One whose server was restarted may have lost its newest part.

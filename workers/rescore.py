@@ -28,7 +28,7 @@ from workers.control import ControlSample
 from workers.judging import judge
 from workers.lineup import Lineup, LineupKeeper
 from workers.runner import JobContext
-from workers.tail import OVERLAP, Tail, take_tail
+from workers.tail import OVERLAP, Tail, take_missing
 from workers.verdicts import Verdict
 
 log = structlog.get_logger()
@@ -92,7 +92,7 @@ async def _judged(
         async with resources.postgres.reading() as work:
             place = await commit_order.place_before(work, min(overdue))
         if place:
-            await take_tail(resources, features, Tail(place, min(overdue) - OVERLAP), settled=False)
+            await take_missing(resources, features, Tail(place, min(overdue) - OVERLAP))
         vectors = await features.first_vectors(payments)
     known = [(payment, vector) for payment, vector in zip(payments, vectors, strict=True) if vector is not None]
     if not known:

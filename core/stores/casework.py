@@ -148,8 +148,10 @@ async def walk_alert_chances(
         last = rows[-1][0]
 
 
-async def labels_since(work: UnitOfWork, since: datetime, *, limit: int) -> Sequence[ArrivedLabel]:
-    """Labels received since then, in that order."""
+async def labels_since(
+    work: UnitOfWork, since: datetime, *, until: datetime | None = None, limit: int
+) -> Sequence[ArrivedLabel]:
+    """Labels received since then, and not after `until`, in that order."""
     query = (
         select(TransactionLabel, Transaction)
         .join(Transaction, col(Transaction.uid) == col(TransactionLabel.transaction_uid))
@@ -157,6 +159,8 @@ async def labels_since(work: UnitOfWork, since: datetime, *, limit: int) -> Sequ
         .order_by(col(TransactionLabel.received_at), col(TransactionLabel.id))
         .limit(limit)
     )
+    if until is not None:
+        query = query.where(col(TransactionLabel.received_at) <= until)
     return [ArrivedLabel(label, transaction) for label, transaction in (await work.session.exec(query)).all()]
 
 

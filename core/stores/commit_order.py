@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal_column, text
+from sqlalchemy import Result, func, literal_column, text
 from sqlmodel import col, select
 
 from core.infra.postgres import UnitOfWork
@@ -45,14 +45,41 @@ async def place_before(work: UnitOfWork, since: datetime) -> Place | None:
     return None if xid is None else Place(int(xid))
 
 
+async def newest(work: UnitOfWork) -> Place:
+    """Of all that is committed; what still runs may come to stand before it."""
+    return _place(
+        await work.run(
+            text(
+                "SELECT CAST(transaction.xid AS text), uid FROM transaction ORDER BY transaction.xid DESC, uid DESC LIMIT 1"
+            )
+        )
+    )
+
+
 async def newest_settled(work: UnitOfWork) -> Place:
     """Nothing that is committed later can come to stand at or before it."""
     query = text(
         "SELECT CAST(transaction.xid AS text), uid FROM transaction WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
         "ORDER BY transaction.xid DESC, uid DESC LIMIT 1"
     )
-    row = (await work.run(query)).one_or_none()
+    return _place(await work.run(query))
+
+
+def _place(found: Result[Any]) -> Place:
+    row: Any = found.one_or_none()
     return Place(int(row[0]), row[1]) if row else Place()
+
+
+async def posted_behind(work: UnitOfWork, place: Place, *, upto: Place, limit: int) -> list[Place]:
+    """Of transactions that were not loaded as history, in the order of acceptance, up to and with `upto`."""
+    query = text(
+        "SELECT CAST(transaction.xid AS text), uid FROM transaction "
+        "WHERE (transaction.xid, uid) > (CAST(CAST(:after_xid AS text) AS xid8), CAST(:after_uid AS uuid)) "
+        "AND (transaction.xid, uid) <= (CAST(CAST(:upto_xid AS text) AS xid8), CAST(:upto_uid AS uuid)) "
+        "AND NOT imported ORDER BY transaction.xid, uid LIMIT :limit"
+    )
+    places = {"after_xid": str(place.xid), "after_uid": place.uid, "upto_xid": str(upto.xid), "upto_uid": upto.uid}
+    return [Place(int(xid), uid) for xid, uid in await work.run(query, {**places, "limit": limit})]
 
 
 async def accepted_behind(

@@ -96,6 +96,22 @@ MUTANTS = (
         "tests/faults/test_gaps.py::test_a_label_waits_for_what_an_outage_left_out",
     ),
     Mutant(
+        "labels do not stand between the payments of an outage",
+        "a label stands before the first payment that was accepted after it, also among those that were left out",
+        "workers/tail.py",
+        "_in_order(payments, possible, all_labels=not payments)",
+        "_in_order(payments, possible if not payments else [], all_labels=not payments)",
+        "tests/faults/test_gaps.py::test_a_label_in_the_middle_of_an_outage",
+    ),
+    Mutant(
+        "a gap closes over what was not kept",
+        "what was left out and is not kept is read from PostgreSQL",
+        "workers/live_features.py",
+        "            self.begin_again()\n",
+        "            pass\n",
+        "tests/faults/test_gaps.py::test_more_is_left_out_than_is_kept",
+    ),
+    Mutant(
         "a scorer may seal",
         "a login takes on the roles of its process only",
         "backend/migrations/logins.py",
@@ -123,8 +139,8 @@ MUTANTS = (
         "a rebuild leaves out what was imported last",
         "a new feature state takes history that was not settled when it was begun",
         "workers/tail.py",
-        "if imported or not row.imported",
-        "if not row.imported",
+        "for _, row in behind]",
+        "for _, row in behind if not row.imported]",
         "tests/integration/test_rebuild.py::test_a_rebuild_has_what_was_imported_while_a_transaction_ran",
     ),
     Mutant(
