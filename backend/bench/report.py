@@ -151,9 +151,10 @@ def table(result: Result) -> Table:
         rows.add_row(f"step, batches: {name}", f"{value:.3f} ms", f"{share:.0%} of its process's steps")
     rows.add_section()
     for row in result.growth:
-        rows.add_row(
-            row.words, f"{row.decisions_per_s:,.0f}/s", f"{row.ratio:.2f} of before, {row.of_first:.2f} of the first"
-        )
+        beside = f"{row.ratio:.2f} of before, {row.of_first:.2f} of the first"
+        if row.degraded:
+            beside += f", {row.degraded:,} degraded"
+        rows.add_row(row.words, f"{row.decisions_per_s:,.0f}/s", beside)
     rows.add_section()
     counts = result.counts
     rows.add_row("accepted, decided", f"{counts.accepted:,}, {counts.decided:,}", f"{counts.alerts:,} alerts")
