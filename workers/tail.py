@@ -55,7 +55,7 @@ async def take_tail(resources: Resources, features: OnlineFeatures, tail: Tail, 
 async def take_missing(resources: Resources, features: OnlineFeatures, tail: Tail) -> None:
     """For the state in use: take what was posted behind `tail` before this began and is not there, in the order of acceptance.
 
-    That it was loaded no guard tells of history. Raises FeaturesUnavailable, Unavailable.
+    Not history that was loaded: no guard tells whether that was taken. Raises FeaturesUnavailable, Unavailable.
     """
     place, labels_from, last = tail.place, tail.labels_from, False
     async with resources.postgres.reading() as work:

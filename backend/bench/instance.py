@@ -217,13 +217,18 @@ async def _servers(folder: Path, bus: BusChoice, stack: AsyncExitStack) -> dict[
 
 
 async def _rewritten(redis: Redis) -> None:
-    """The append-only file is as short as it can be."""
+    """The append-only file is as short as it can be, also where the server began that by itself: it refuses a second time meanwhile."""
+    await _no_rewrite(redis)
     await redis.bgrewriteaof()
+    await _no_rewrite(redis)
+
+
+async def _no_rewrite(redis: Redis) -> None:
     while True:
-        await asyncio.sleep(0.2)
         state = await redis.info("persistence")
         if not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]):
             return
+        await asyncio.sleep(0.2)
 
 
 async def _accounts(settings: Settings) -> accounts.DemoSecrets:
