@@ -12,7 +12,8 @@ Answer = tuple[str, bool, str]
 class GateLimits:
     """least_frauds: in the test slice. least_lift: average precision / fraud rate. calibration: least and most frauds expected for each
     fraud that came; a model is refused when the whole interval of this ratio lies outside, as a test slice with few frauds moves it by a
-    third. Within calibration_good a model is never refused for being calibrated worse than the champion.
+    third. Within calibration_good a model is never refused for being calibrated worse than the champion, nor where its ratio is surely off
+    by no more than calibration_margin (of the logarithm) beyond the champion's: on the same payments the least difference is a sure one.
 
     A feature that tells more than the payment itself (by more than leak_margin) knows the answer when it ranks fraud as well as
     leak_auc alone, or names leak_recall of the frauds with next to no false alarm, or makes leak_share of the score and ranks as well as
@@ -25,6 +26,7 @@ class GateLimits:
     least_lift: float = 3.0
     calibration: tuple[float, float] = (0.67, 1.5)
     calibration_good: tuple[float, float] = (0.8, 1.25)
+    calibration_margin: float = 0.05
     leak_auc: float = 0.985
     leak_margin: float = 0.02
     leak_recall: float = 0.5
@@ -133,7 +135,7 @@ def _calibrated_like(report: Report, champion: Report, gain: list[float], limits
     good = good_low <= report["calibration_ratio"] <= good_high
     return (
         "not_worse_calibrated",
-        good or gain[1] >= 0,
+        good or gain[1] >= -limits.calibration_margin,
         f"expects {report['calibration_ratio']:.2f} times the frauds that came, the champion {champion['calibration_ratio']:.2f}; "
         f"{good_low:g} to {good_high:g} is good whatever the champion's",
     )

@@ -81,6 +81,12 @@ def test_worse_calibration_than_the_champions_is_refused_unless_it_is_good() -> 
     assert failed({**worse, "calibration_ratio": 1.2}) == {}
 
 
+def test_calibration_that_is_worse_by_next_to_nothing_is_not_refused() -> None:
+    """Two models that are off alike differ by a hundredth at most, and surely so."""
+    alike = {"average_precision": [0, 0.1], "calibration": [-0.02, -0.01]}
+    assert failed({"gain": alike, "calibration_ratio": 0.66}) == {}
+
+
 def test_few_frauds_are_no_proof_of_bad_calibration() -> None:
     assert failed({"calibration_ratio": 0.66, "intervals": {"calibration_ratio": [0.45, 0.98]}}) == {}
 
