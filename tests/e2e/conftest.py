@@ -65,16 +65,19 @@ class Product:
 
             return dict(until(decided, f"the decision on {body['id']}"))
 
-    def post_suspicious(self) -> str:
+    def post_suspicious(self, *, minutes_before: int = 0) -> str:
         """A customer's usual payments, then one far above them from a device never seen: a rule asks for a review.
 
-        Returns the customer's id.
+        minutes_before: in each of so many the customer pays, too. Returns the customer's id.
         """
         customer = f"cus_e2e_{uuid4().hex[:8]}"
         now = datetime.now(UTC)
         for days in range(4, 0, -1):
             moment = (now - timedelta(days=days)).isoformat()
             self.post(customer_id=customer, amount="12.50", device_id=f"dev_{customer}", occurred_at=moment)
+        for minutes in range(minutes_before, 0, -1):
+            moment = (now - timedelta(minutes=minutes)).isoformat()
+            self.post(customer_id=customer, amount="9.50", device_id=f"dev_{customer}", occurred_at=moment)
         found = self.post(customer_id=customer, amount="1480.00", device_id=f"dev_{uuid4().hex[:8]}")
         assert found["decision"]["outcome"] == "review", found["decision"]
         return customer

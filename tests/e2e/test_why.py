@@ -8,6 +8,9 @@ from playwright.sync_api import Locator, Page, expect
 from tests.e2e.conftest import Complaints, Product, SignIn, alert_row
 from tests.e2e.sweep import axe
 
+BUSY = 12
+"""So that there are payments behind a reason, whatever else the model finds."""
+
 
 def a_reason_with_payments(page: Page) -> Locator:
     """Its link, unfolded: the strongest reasons may be this payment's own affair."""
@@ -19,7 +22,7 @@ def a_reason_with_payments(page: Page) -> Locator:
 def test_a_reason_opens_the_payments_behind_it_in_place(
     page: Page, sign_in: SignIn, product: Product, complaints: Complaints
 ) -> None:
-    customer = product.post_suspicious()
+    customer = product.post_suspicious(minutes_before=BUSY)
     sign_in(page, "analyst")
     alert_row(page, customer).locator("a.row-link").click()
     expect(page.locator("#similar table, #similar p.faint").first).to_be_visible()
@@ -40,7 +43,7 @@ def test_a_reason_opens_the_payments_behind_it_in_place(
 def test_both_are_pages_of_their_own_without_scripts(
     another: Callable[..., Page], sign_in: SignIn, product: Product
 ) -> None:
-    customer = product.post_suspicious()
+    customer = product.post_suspicious(minutes_before=BUSY)
     page = another(java_script_enabled=False)
     sign_in(page, "analyst")
     alert_row(page, customer).locator("a.row-link").click()
