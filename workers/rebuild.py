@@ -3,15 +3,18 @@
 Redis is a cache: f(transactions accepted, labels taken). It may be lost at any moment and comes back to the same values.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
 import structlog
+from redis.asyncio.lock import Lock
 from redis.exceptions import LockNotOwnedError, RedisError
 
 from core.acts.audit import Actor, Event, record
 from core.base.clock import utc_now
+from core.base.tasks import end
 from core.base.terms import Action
 from core.infra.resources import Resources
 from core.stores import commit_order, flow
@@ -23,7 +26,9 @@ from workers.tail import OVERLAP, Tail, take_tail
 log = structlog.get_logger()
 Report = Callable[[float, str], None]
 LOCK = "ronda:rebuilding"
-LOCK_S = 300
+LOCK_S = 60
+"""So long after its holder died another process may begin."""
+BATCH_S = 300
 """Most that a batch of the past may take: thousands of payments, gently, beside scorers on a slow machine."""
 
 
@@ -53,13 +58,27 @@ async def _rebuild_alone(resources: Resources, report: Report) -> int | None:
     lock = resources.redis.lock(LOCK, timeout=LOCK_S, blocking=False)
     if not await lock.acquire():
         return None
+    keeping = asyncio.create_task(_keep(lock))
     try:
         return await _rebuild(resources, report)
     finally:
+        await end(keeping)
         try:
             await lock.release()
         except LockNotOwnedError:
-            log.warning("the rebuild took longer than its lock")
+            log.warning("the lock of the rebuild was lost before its end")
+
+
+async def _keep(lock: Lock) -> None:
+    """Until Redis has lost it."""
+    while True:
+        await asyncio.sleep(LOCK_S / 3)
+        try:
+            await lock.extend(LOCK_S, replace_ttl=True)
+        except LockNotOwnedError:
+            return
+        except (RedisError, OSError):
+            log.warning("the lock of the rebuild could not be renewed")
 
 
 async def _rebuild(resources: Resources, report: Report) -> int:
@@ -72,10 +91,9 @@ async def _rebuild(resources: Resources, report: Report) -> int:
         total = max(1, await flow.count_transactions(work))
         tail = Tail(await commit_order.newest_settled(work), started - OVERLAP)
     done = 0
-    async with resources.postgres.reading(idle_s=LOCK_S) as work:
+    async with resources.postgres.reading(idle_s=BATCH_S) as work:
         async for taken in walk_past(work, upto=tail.place):
             await _backfill(features, taken, started, gently=in_use)
-            await resources.redis.expire(LOCK, LOCK_S)
             done += sum(isinstance(row, Transaction) for row in taken)
             report(0.95 * done / total, f"{done:,} of {total:,} payments")
     report(0.95, "catching up")

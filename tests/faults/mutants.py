@@ -258,6 +258,14 @@ MUTANTS = (
         "tests/integration/test_suspect.py::test_a_redriven_payment_that_can_be_scored_is_decided_again[rabbit-there]",
     ),
     Mutant(
+        "the lock of a rebuild is not renewed",
+        "a rebuild is the only one until it ends",
+        "workers/rebuild.py",
+        "await lock.extend(LOCK_S, replace_ttl=True)",
+        "pass",
+        "tests/integration/test_live_features.py::test_a_long_rebuild_stays_the_only_one",
+    ),
+    Mutant(
         "a lost rebuild is published",
         "a state is published by the server it was built on",
         "models/features/lua/publish.lua",

@@ -1,5 +1,8 @@
 """A scorer's first moments on an empty database."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from core.acts.audit import system
@@ -10,6 +13,7 @@ from core.contracts.messages import Payment
 from core.infra.resources import Resources
 from core.stores import flow
 from models.features.online import FeaturesUnavailable
+from workers import rebuild
 from workers.live_features import LiveFeatures
 from workers.rebuild import LOCK, rebuild_features
 
@@ -34,6 +38,25 @@ async def test_a_rebuild_of_nothing_is_not_one_of_somebody_elses(resources: Reso
     assert await rebuild_features(resources, by=TEST) == 0
     async with resources.redis.lock(LOCK, timeout=10):
         assert await rebuild_features(resources, by=TEST) is None
+
+
+async def test_a_long_rebuild_stays_the_only_one(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catching up takes several times as long as its lock lasts by itself."""
+    catching_up, take_tail = asyncio.Event(), rebuild.take_tail
+
+    async def slowly(*arguments: Any, **named: Any) -> Any:
+        catching_up.set()
+        await asyncio.sleep(1.5)
+        return await take_tail(*arguments, **named)
+
+    monkeypatch.setattr(rebuild, "LOCK_S", 0.5)
+    monkeypatch.setattr(rebuild, "take_tail", slowly)
+    first = asyncio.create_task(rebuild_features(resources, by=TEST))
+    await catching_up.wait()
+    while not first.done():
+        assert await rebuild_features(resources, by=TEST) is None or first.done()
+        await asyncio.sleep(0.1)
+    assert await first == 0
 
 
 async def test_a_rebuild_that_finds_no_room_is_tried_again(resources: Resources) -> None:
