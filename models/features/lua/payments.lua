@@ -56,12 +56,11 @@ local function own_history(history, at, lowest, time, amount)
   return count >= SPIKE_AFTER and 8 * amount > SPIKE_QUARTERS * median_twice
 end
 
--- Counts and sums of the windows, the largest amount in some of them, time since the previous payment. Fills `bounds` with
--- the last index before each window, and returns the last index in all of them.
-local function read_velocity(history, lowest, time, amount, bounds)
+-- Counts and sums of the windows that end at index `at`, the largest amount in some of them, time since the previous payment.
+-- Fills `bounds` with the last index before each window.
+local function read_velocity(history, at, lowest, time, amount, bounds)
   local last, n = history.last, written
   written = n + VELOCITY
-  local at = last > 0 and last_upto(history, time, lowest, last) or 0
   local total, bound = last > 0 and total_at(history, at, 1) or 0, at
   for index = 1, #WINDOWS do
     local before = 0
@@ -86,7 +85,6 @@ local function read_velocity(history, lowest, time, amount, bounds)
     out[n + which] = largest
   end
   out[n + #LARGEST_IN + 1] = at > lowest and time - time_at(history, at) or -1
-  return at
 end
 
 local function open_entity(key, size, time)
@@ -97,19 +95,18 @@ local function open_entity(key, size, time)
   return history, max(0, history.last - MOST_PAYMENTS)
 end
 
--- Reads an entity's history, then adds the payment to it.
-local function velocity(key, time, amount)
+-- Reads an entity's history if that is `asked`, which costs more than half of it, then adds the payment to it.
+local function velocity(key, time, amount, asked)
   local history, lowest = open_entity(key, 16, time)
-  local at = read_velocity(history, lowest, time, amount, {})
-  insert(history, history.last > 0 and at or history.last, time, {amount}, '', RETENTION, MOST_PAYMENTS)
+  local at = last_upto(history, time, lowest, history.last)
+  if asked then read_velocity(history, at, lowest, time, amount, {}) end
+  insert(history, at, time, {amount}, '', RETENTION, MOST_PAYMENTS)
 end
 
 -- A customer's records also count spikes and amounts just under a limit.
-local function customer_velocity(key, time, amount, under)
-  local history, lowest = open_entity(key, 32, time)
+local function read_customer(history, at, lowest, time, amount)
   local bounds, last = {}, history.last
-  local at = read_velocity(history, lowest, time, amount, bounds)
-  local spike = own_history(history, at, lowest, time, amount)
+  read_velocity(history, at, lowest, time, amount, bounds)
   local bound, n = at, OWN_AT + 9
   for index = 1, #SPIKE_WINDOWS do
     local spikes = 0
@@ -123,7 +120,14 @@ local function customer_velocity(key, time, amount, under)
   for index = 1, #LIMIT_WINDOWS do
     out[n + index] = last > 0 and total_at(history, at, 3) - total_at(history, bounds[LIMIT_WINDOWS[index]], 3) or 0
   end
-  insert(history, last > 0 and at or last, time, {amount, spike and 1 or 0, under}, '', RETENTION, MOST_PAYMENTS)
+end
+
+local function customer_velocity(key, time, amount, under, asked)
+  local history, lowest = open_entity(key, 32, time)
+  local at = last_upto(history, time, lowest, history.last)
+  if asked then read_customer(history, at, lowest, time, amount) end
+  local spike = own_history(history, at, lowest, time, amount)
+  insert(history, at, time, {amount, spike and 1 or 0, under}, '', RETENTION, MOST_PAYMENTS)
 end
 
 -- ---- pairs -----------------------------------------------------------------------------------------------------------

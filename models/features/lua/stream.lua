@@ -38,19 +38,19 @@ local function read_risk(tokens, day)
   end
 end
 
-local function take_velocities(tokens, time, amount, under)
-  customer_velocity(prefix .. LETTERS[1] .. tokens[1], time, amount, under)
+local function take_velocities(tokens, time, amount, under, asked)
+  customer_velocity(prefix .. LETTERS[1] .. tokens[1], time, amount, under, asked)
   for subject = 2, ENTITIES do
     if tokens[subject] == NONE then
       unknown(VELOCITY)
     else
-      velocity(prefix .. LETTERS[subject] .. tokens[subject], time, amount)
+      velocity(prefix .. LETTERS[subject] .. tokens[subject], time, amount, asked)
     end
   end
   if tokens[CATEGORY] == NONE then
     unknown(VELOCITY)
   else
-    velocity(prefix .. 'p' .. tokens[1] .. tokens[CATEGORY], time, amount)
+    velocity(prefix .. 'p' .. tokens[1] .. tokens[CATEGORY], time, amount, asked)
   end
   written = written + OWN
 end
@@ -73,14 +73,14 @@ local function take_payment(uid, time, amount, under, latitude, longitude, token
     local first = call('GET', memo)
     if first then return first end
   end
-  local day, category = floor(time / DAY), nil
+  local asked, day, category = memo_ttl > 0 or answering, floor(time / DAY), nil
   written = 0
-  take_velocities(tokens, time, amount, under)
+  take_velocities(tokens, time, amount, under, asked)
   take_pairs(tokens, time)
   if latitude < 0 then unknown(6) else travel(prefix .. 'g' .. tokens[1], time, latitude, longitude) end
   if tokens[CATEGORY] ~= NONE then category = days_of(prefix .. 'q' .. tokens[CATEGORY]) end
   local readings
-  if memo_ttl > 0 or answering then
+  if asked then
     read_fraud(tokens, time)
     if category then answer_days(category, day, {CATEGORY_DAYS}) else unknown(2) end
     read_risk(tokens, day)
