@@ -24,6 +24,8 @@ from workers.rebuild import rebuild_features
 BY = system("test")
 PER_S, CHUNK = 100.0, 1_000
 SPAN_MS = int(timedelta(days=60) / timedelta(milliseconds=1))
+MOST_S = 300.0
+"""A rebuild of 200,000 payments may take so long."""
 
 
 async def store_history(resources: Resources, stream: Stream, count: int) -> None:
@@ -65,7 +67,7 @@ async def waits_ms(resources: Resources, since_sent: int) -> tuple[float, float]
     return found[0] * 1000, found[1] * 1000
 
 
-@pytest.mark.timeout(2400)  # three rebuilds: on a slow machine five minutes each
+@pytest.mark.timeout(2400)  # three rebuilds, and whoever is too slow ends with a figure
 async def test_a_rebuild_beside_live_payments(resources: Resources, note: Note, long_faults: bool) -> None:
     history, before = (200_000, 3_000) if long_faults else (6_000, 300)
     async with at_work(resources, "score", "relay", "rescore") as ingest:
@@ -89,6 +91,7 @@ async def test_a_rebuild_beside_live_payments(resources: Resources, note: Note, 
     waits = " and ".join(f"{before:.0f} to {meanwhile:.0f} ms" for before, meanwhile in zip(calm, busy, strict=True))
     note(f"{rebuilt:,} payments in {took_s:.1f} s; p50 and p99 of a decision from {waits}\n{found.words()}")
     assert rebuilt >= history + before
+    assert took_s < MOST_S
     assert found.accepted == stream.sent - history == found.decided
     assert found.approved_without_features == 0
     assert found.repeated == found.degraded

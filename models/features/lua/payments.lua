@@ -103,7 +103,7 @@ local function velocity(key, time, amount, asked)
   insert(history, at, time, {amount}, '', RETENTION, MOST_PAYMENTS)
 end
 
--- A customer's records also count spikes and amounts just under a limit.
+-- What a customer's records tell besides: spikes, and amounts just under a limit.
 local function read_customer(history, at, lowest, time, amount)
   local bounds, last = {}, history.last
   read_velocity(history, at, lowest, time, amount, bounds)
@@ -122,6 +122,7 @@ local function read_customer(history, at, lowest, time, amount)
   end
 end
 
+-- As `velocity`. Whether the payment is a spike is stored with it, so that is found out in any case.
 local function customer_velocity(key, time, amount, under, asked)
   local history, lowest = open_entity(key, 32, time)
   local at = last_upto(history, time, lowest, history.last)
