@@ -8,7 +8,7 @@ import msgspec
 
 from backend.bench.flow import Track
 from backend.bench.options import BATCH, BenchOptions
-from backend.bench.workload import GROWTH_FROM, Workload
+from backend.bench.workload import Workload
 from backend.display import Display, Step
 from backend.intake import parse_transaction
 from backend.synthetic import SOURCE
@@ -56,12 +56,13 @@ class Grown:
         return f"{self.scorers} scorer(s), {self.entities:,} entities, {self.rows:,} rows"
 
 
-async def grow(on: Track, options: BenchOptions, display: Display, singles_per_s: float) -> list[Grown]:
+async def grow(
+    on: Track, options: BenchOptions, display: Display, stream: Workload, singles_per_s: float
+) -> list[Grown]:
     """The payments are spread evenly over the entities, which is harder on caches than life is. The same are sent before and after the
     history is stored: their ratio is what size costs, and not what spreading them costs.
     """
     grown = list[Grown]()
-    stream = Workload.synthetic(on.instance.key, options.seed, on.instance.accounts.made_at + GROWTH_FROM)
     spread = {many: stream.spread(options.seed, many) for many in (SMALL_ENTITIES, options.entities)}
     measures = [(entities, scorers) for entities in spread for scorers in SCORERS]
     for filled in (False, True):

@@ -11,11 +11,12 @@ BATCH = 100
 SINGLES_PER_S, MOST_BATCHED_PER_S = 1500, 4000
 """How many payments a closed-loop measure of so many seconds sends at most."""
 CONNECTIONS, BATCH_CONNECTIONS = 64, 8
+MOST_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """`seconds`: about how long each measure of the whole pipeline sends; a stage alone takes a quarter of it."""
+    """`seconds`: about how long each measure of the whole pipeline sends, at most MOST_SECONDS; a stage alone takes a quarter of it."""
 
     bus: BusChoice = BusChoice.AUTO
     seconds: float = 5.0

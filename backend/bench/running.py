@@ -68,7 +68,7 @@ class _Bench:
             keep_for_good()  # this process tells when a decision was heard of
             await self._measure(on)
             if self._options.growth:
-                result.growth = await grow(on, self._options, self._display, self._singles_per_s)
+                result.growth = await grow(on, self._options, self._display, self._workload, self._singles_per_s)
             result.counts = on.total
 
     async def _measure(self, on: Track) -> None:

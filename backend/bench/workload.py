@@ -13,10 +13,12 @@ from backend.bench.wire import request_bytes
 from backend.first_run import PER_DAY
 from backend.synthetic import continued
 
-BEGINS_BEFORE = timedelta(days=2000)
-"""The event time of the first payment: early enough that no measure reaches the present."""
-WHOLE_FROM, GROWTH_FROM = timedelta(days=120), timedelta(days=600)
-"""Where the payments of the whole pipeline, and those of its growth, begin in event time; before them are the ones for the stages alone."""
+BEGINS_BEFORE = timedelta(days=12_000)
+"""The event time of the first payment: early enough that no measure reaches the present, where a payment is refused. For each of
+`MOST_SECONDS`, the whole pipeline and its growth are sent what the stream's customers pay in 530 days.
+"""
+WHOLE_FROM = timedelta(days=120)
+"""Where the payments of the whole pipeline begin in event time; before them are the ones for the stages alone."""
 
 _json = msgspec.json.Encoder()
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from backend.bench.options import MOST_SECONDS
 from backend.choices import BusChoice
 from backend.commands.common import CHECK, Json, logs_to_stderr, settings_of, show_json
 from core.base.errors import InvalidInput
@@ -25,7 +26,7 @@ def bench(
     bus: Annotated[BusChoice, typer.Option(help="What carries messages: auto = RabbitMQ where it is installed.")] = (
         BusChoice.AUTO
     ),
-    seconds: Annotated[float, typer.Option(min=0.5, max=120, help="About how long each measure sends.")] = 5.0,
+    seconds: Annotated[float, typer.Option(min=0.5, max=MOST_SECONDS, help="About how long each measure sends.")] = 5.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the synthetic payments.")] = 7,
     growth: Annotated[bool, typer.Option("--growth", help="Also with more scorers, entities and rows; takes long.")] = (
         False
