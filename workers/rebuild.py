@@ -97,10 +97,10 @@ async def _rebuild(resources: Resources, report: Report) -> int:
             done += sum(isinstance(row, Transaction) for row in taken)
             report(0.95 * done / total, f"{done:,} of {total:,} payments")
     report(0.95, "catching up")
-    tail = await take_tail(resources, features, tail, settled=True)
+    tail = await take_tail(resources, features, tail, settled=True, gently=in_use)
     await features.publish_generation(str(tail.place))
     # Scorers that go over take this themselves before they score on; those that have nothing to score do not.
-    tail = await take_tail(resources, features, tail, settled=False)
+    tail = await take_tail(resources, features, tail, settled=False, gently=in_use)
     return done + tail.taken
 
 

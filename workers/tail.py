@@ -33,11 +33,11 @@ class Tail:
     taken: int = 0
 
 
-async def take_tail(resources: Resources, features: OnlineFeatures, tail: Tail, *, settled: bool) -> Tail:
+async def take_tail(resources: Resources, features: OnlineFeatures, tail: Tail, *, settled: bool, gently: bool) -> Tail:
     """For a state that is being built: take what was accepted behind `tail`, also history that was loaded, in that order.
 
     Returns where to go on. settled: stop where a transaction that still runs may come to stand. Without it what is taken is all there is,
-    and nobody may go on from there. Raises FeaturesUnavailable, Unavailable.
+    and nobody may go on from there. gently: as `OnlineFeatures.backfill` has it. Raises FeaturesUnavailable, Unavailable.
     """
     while True:
         async with resources.postgres.reading() as work:
@@ -45,7 +45,7 @@ async def take_tail(resources: Resources, features: OnlineFeatures, tail: Tail, 
             labels = await casework.labels_since(work, tail.labels_from, limit=MOST_LABELS)
         last = len(behind) < BATCH
         items, labels_from = _in_order([flow.payment_of(row) for _, row in behind], labels, all_labels=last)
-        await features.backfill(items, remember=True)
+        await features.backfill(items, remember=True, gently=gently)
         place = behind[-1][0] if behind else tail.place
         tail = Tail(place, max(tail.labels_from, labels_from), tail.taken + len(behind))
         if last:
