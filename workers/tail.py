@@ -17,6 +17,8 @@ from models.features.online import OnlineFeatures
 from workers.past import as_taken
 
 BATCH = 2_000
+FEW = 32
+"""Payments that a scorer takes in a moment before it decides on: those that came while the last ones here were taken."""
 MOST_LABELS = 50_000
 OVERLAP = timedelta(minutes=2)
 """Longer than a label is under way from its commit to the feature state."""
@@ -36,14 +38,17 @@ class Tail:
 async def take_tail(resources: Resources, features: OnlineFeatures, tail: Tail, *, settled: bool, gently: bool) -> Tail:
     """For a state that is being built: take what was accepted behind `tail`, also history that was loaded, in that order.
 
-    Returns where to go on. settled: stop where a transaction that still runs may come to stand. Without it what is taken is all there is,
-    and nobody may go on from there. gently: as `OnlineFeatures.backfill` has it. Raises FeaturesUnavailable, Unavailable.
+    Returns where to go on. settled: stop where a transaction that still runs may come to stand, and once FEW came meanwhile, or no fewer
+    than before: they come as fast as they are taken. Without it what is taken is all there is, and nobody may go on from there.
+    gently: as `OnlineFeatures.backfill` has it. Raises FeaturesUnavailable, Unavailable.
     """
+    fewest = BATCH
     while True:
         async with resources.postgres.reading() as work:
             behind = await commit_order.accepted_behind(work, tail.place, settled=settled, limit=BATCH)
             labels = await casework.labels_since(work, tail.labels_from, limit=MOST_LABELS)
-        last = len(behind) < BATCH
+        last = len(behind) < (FEW if settled else BATCH) or fewest <= len(behind) < BATCH
+        fewest = min(fewest, len(behind))
         items, labels_from = _in_order([flow.payment_of(row) for _, row in behind], labels, all_labels=last)
         await features.backfill(items, remember=True, gently=gently)
         place = behind[-1][0] if behind else tail.place
