@@ -47,12 +47,13 @@ async def take_tail(resources: Resources, features: OnlineFeatures, tail: Tail, 
         async with resources.postgres.reading() as work:
             behind = await commit_order.accepted_behind(work, tail.place, settled=settled, limit=BATCH)
             labels = await casework.labels_since(work, tail.labels_from, limit=MOST_LABELS)
-        last = len(behind) < (FEW if settled else BATCH) or fewest <= len(behind) < BATCH
-        fewest = min(fewest, len(behind))
+        count = len(behind)
+        last = count < BATCH and not (settled and FEW <= count < fewest)
+        fewest = min(fewest, count)
         items, labels_from = _in_order([flow.payment_of(row) for _, row in behind], labels, all_labels=last)
         await features.backfill(items, remember=True, gently=gently)
         place = behind[-1][0] if behind else tail.place
-        tail = Tail(place, max(tail.labels_from, labels_from), tail.taken + len(behind))
+        tail = Tail(place, max(tail.labels_from, labels_from), tail.taken + count)
         if last:
             return tail
 
